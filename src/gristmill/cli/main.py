@@ -1,0 +1,63 @@
+"""The `gristmill` command: one small module a command group, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from gristmill import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("gristmill.cli.demo", "measure real events among three duchies on this machine"),
+    "keys": ("gristmill.cli.keys", "make or show a development PKI"),
+    "mill": ("gristmill.cli.mill", "run a mill: claim stages and work them"),
+    "duchy": ("gristmill.cli.duchy", "run all services of a duchy in one process"),
+    "internal-api": ("gristmill.cli.internal_api", "run a duchy's internal API server"),
+    "computation-control": ("gristmill.cli.computation_control", "run the server that peers send to"),
+    "async-computation-control": ("gristmill.cli.async_computation_control", "run the server that fills slots"),
+    "requisition-fulfillment": ("gristmill.cli.requisition_fulfillment", "run the server that data providers send to"),
+    "herald": ("gristmill.cli.herald", "follow the kingdom and start its computations here"),
+    "kingdom": ("gristmill.cli.kingdom", "run the development kingdom"),
+    "edp": ("gristmill.cli.edp", "run a data provider that fulfils requisitions from an events file"),
+}
+"""Command -> (module, one line of help). Each module has `add_arguments(parser)` and `run(arguments) -> int`."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code is 0 for success, 1 for a failure that was reported, 2 for wrong usage."""
+    argv = sys.argv[1:] if argv is None else argv
+    command = argv[0] if argv else None
+    if command in COMMANDS:
+        module_name, summary = COMMANDS[command]
+        module = import_module(module_name)
+        parser = argparse.ArgumentParser(prog=f"gristmill {command}", description=summary, allow_abbrev=False)
+        parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
+        module.add_arguments(parser)
+        return _run(module.run, parser.parse_args(argv[1:]))
+    parser = argparse.ArgumentParser(
+        prog="gristmill",
+        description="Private reach and frequency across publishers.",
+        epilog="\n".join(f"  {name:28}{summary}" for name, (_, summary) in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    parser.parse_args(argv or ["--help"])
+    return 2
+
+
+def _run(run: object, arguments: argparse.Namespace) -> int:
+    from gristmill.errors import ConfigurationError, GristmillError
+
+    try:
+        return int(run(arguments))  # type: ignore[operator]
+    except ConfigurationError as error:
+        print(f"gristmill: {error}", file=sys.stderr)
+        return 2
+    except GristmillError as error:
+        print(f"gristmill: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
