@@ -39,8 +39,8 @@ def sources() -> list[str]:
 
 def generate(target: Path) -> None:
     """Write modules, gRPC stubs and their type stubs below `target`, each folder being a package."""
-    from google.type import interval_pb2  # type: ignore[import-untyped]
-    from grpc_tools import protoc  # type: ignore[import-untyped]
+    from google.type import interval_pb2
+    from grpc_tools import protoc
 
     os.environ["PATH"] = sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
     options = [f"--{plugin}_out={target}" for plugin in ("python", "grpc_python")]
