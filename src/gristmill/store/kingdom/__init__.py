@@ -1,0 +1,1 @@
+"""The development kingdom's state on SQLite: the only module of the kingdom that speaks SQL."""

@@ -1,0 +1,109 @@
+"""Opening the kingdom's SQLite database, its transactions, and the clock that orders all changes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, insert, select, update
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gristmill.store.kingdom import tables
+
+
+class Transaction:
+    """One transaction of the kingdom: all of it is kept, or none."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+
+    async def tick(self) -> int:
+        """A time in microseconds since the epoch, greater than every one given before, also across restarts and clock jumps.
+
+        Writers follow one another (BEGIN IMMEDIATE), so times are given in the order of commits and a reader that
+        continues after a time never misses a change.
+        """
+        last: int = (await self.connection.execute(select(tables.clock.c.last))).scalar_one()
+        now = max(last + 1, time.time_ns() // 1000)
+        await self.connection.execute(update(tables.clock).values(last=now))
+        return now
+
+
+class KingdomStore:
+    """The kingdom's database: `transaction()` to change it, `reading()` to look, `changed()` to wait for the next write."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writes = 0
+        self._written = asyncio.Condition()
+        self._writer = (
+            asyncio.Lock()
+        )  # one writer at a time in this process, rather than waiting for SQLite's busy timeout
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._writer, self._engine.begin() as connection:
+            yield Transaction(connection)
+        async with self._written:
+            self._writes += 1
+            self._written.notify_all()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """A transaction that does not write: it waits for no writer and sees one state of the database."""
+        async with self._engine.connect() as connection:
+            yield Transaction(await connection.execution_options(reading=True))
+
+    @property
+    def writes(self) -> int:
+        """The number of transactions so far; read it before looking, and hand it to `changed` afterwards."""
+        return self._writes
+
+    async def changed(self, since: int, timeout: float) -> None:
+        """Wait until a transaction after `since` has been kept, or `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout), self._written:
+                await self._written.wait_for(lambda: self._writes > since)
+        except TimeoutError:
+            return
+
+
+def random_identifier() -> int:
+    """A positive 63-bit integer for a new resource, unpredictable."""
+    return secrets.randbelow(2**63 - 1) + 1
+
+
+@asynccontextmanager
+async def open_kingdom_store(path: Path) -> AsyncIterator[KingdomStore]:
+    """Open (and if need be create) the database at `path`, which no other process may have open for writing."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the sqlite3 module must not begin transactions of its own (DEFERRED)
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(tables.metadata.create_all)
+            if (await connection.execute(select(tables.clock.c.last))).first() is None:
+                await connection.execute(insert(tables.clock).values(id=1, last=0))
+        yield KingdomStore(engine)
+    finally:
+        await engine.dispose()
