@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, insert, or_, select, update
-from wfa.measurement.api.v2alpha.certificate_pb2 import Certificate
-from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 
 from gristmill.errors import AlreadyExists, NotFound, PreconditionFailed
 from gristmill.store.kingdom import measurements
@@ -15,6 +13,8 @@ from gristmill.store.kingdom.database import Transaction
 from gristmill.store.kingdom.records import OPEN_STATES, CertificateRecord
 from gristmill.store.kingdom.tables import certificates, participants, requisitions
 from gristmill.store.kingdom.tables import measurements as measurements_table
+from wfa.measurement.api.v2alpha.certificate_pb2 import Certificate
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 
 
 async def add(transaction: Transaction, record: CertificateRecord) -> None:
@@ -53,7 +53,7 @@ async def get(transaction: Transaction, name: str) -> CertificateRecord:
 
 
 async def usable(transaction: Transaction, name: str) -> CertificateRecord:
-    """The certificate of that name, if it may be relied on; raises PreconditionFailed if it is unknown, held or revoked."""
+    """The certificate of that name, to rely on; raises PreconditionFailed if it is unknown, held or revoked."""
     record = await find(transaction, name)
     if record is None:
         raise PreconditionFailed(f"no certificate {name}", cure="Register the certificate at the kingdom first.")

@@ -24,7 +24,7 @@ class Transaction:
         self.connection = connection
 
     async def tick(self) -> int:
-        """A time in microseconds since the epoch, greater than every one given before, also across restarts and clock jumps.
+        """A time in microseconds since the epoch, greater than every one given before, whatever the clock does.
 
         Writers follow one another (BEGIN IMMEDIATE), so times are given in the order of commits and a reader that
         continues after a time never misses a change.
@@ -36,7 +36,7 @@ class Transaction:
 
 
 class KingdomStore:
-    """The kingdom's database: `transaction()` to change it, `reading()` to look, `changed()` to wait for the next write."""
+    """The kingdom's database: `transaction()` to change it, `reading()` to look, `changed()` to wait for a write."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -65,10 +65,10 @@ class KingdomStore:
         """The number of transactions so far; read it before looking, and hand it to `changed` afterwards."""
         return self._writes
 
-    async def changed(self, since: int, timeout: float) -> None:
-        """Wait until a transaction after `since` has been kept, or `timeout` seconds."""
+    async def changed(self, since: int, *, patience: float) -> None:
+        """Wait until a transaction after `since` has been kept, or `patience` seconds."""
         try:
-            async with asyncio.timeout(timeout), self._written:
+            async with asyncio.timeout(patience), self._written:
                 await self._written.wait_for(lambda: self._writes > since)
         except TimeoutError:
             return
@@ -79,11 +79,15 @@ def random_identifier() -> int:
     return secrets.randbelow(2**63 - 1) + 1
 
 
+def _make_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+
+
 @asynccontextmanager
 async def open_kingdom_store(path: Path) -> AsyncIterator[KingdomStore]:
     """Open (and if need be create) the database at `path`, which no other process may have open for writing."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)
+    _make_private(path)
     engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
 
     @event.listens_for(engine.sync_engine, "connect")

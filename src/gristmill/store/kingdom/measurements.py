@@ -10,11 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, insert, or_, select, update
-from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
-from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
-from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
-from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
-from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
 from gristmill.errors import AlreadyExists, NotFound, PreconditionFailed
 from gristmill.store.kingdom import participants, requisitions
@@ -23,6 +18,11 @@ from gristmill.store.kingdom.records import OPEN_STATES, MeasurementRecord, NewM
 from gristmill.store.kingdom.tables import measurements
 from gristmill.store.kingdom.tables import participants as participants_table
 from gristmill.store.kingdom.tables import requisitions as requisitions_table
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
+from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
+from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
+from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
+from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
 DELIVERED_STATES = (
     Computation.PENDING_REQUISITION_PARAMS,
@@ -126,7 +126,7 @@ async def page(
 
 
 async def active(transaction: Transaction, duchy: str, *, after: tuple[int, int], size: int) -> list[MeasurementRecord]:
-    """Up to `size` computations that a duchy takes part in and is told of, in the order of (update, ID) after `after`."""
+    """Up to `size` computations that a duchy takes part in and is told of, by (update, ID) after `after`."""
     updated, identifier = after
     query = (
         select(measurements)
@@ -163,7 +163,7 @@ async def fail(
 
 
 async def cancel(transaction: Transaction, identifier: int) -> MeasurementRecord:
-    """End an open measurement as CANCELLED; cancelling it again changes nothing. Raises PreconditionFailed if it has ended."""
+    """End an open measurement as CANCELLED; a repeat changes nothing. Raises PreconditionFailed if it has ended."""
     record = await get(transaction, identifier)
     if record.state == Computation.CANCELLED:
         return record

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select, update
-from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 
 from gristmill.store.kingdom.database import Transaction
 from gristmill.store.kingdom.records import ParticipantRecord
 from gristmill.store.kingdom.tables import certificates, participants
+from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 
 
 async def of(transaction: Transaction, measurement: int) -> tuple[ParticipantRecord, ...]:

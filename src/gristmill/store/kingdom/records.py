@@ -84,7 +84,7 @@ class RequisitionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ResultRecord:
-    """The aggregator's result: the certificate whose key signed it, and the ciphertext that only the consumer can read."""
+    """The aggregator's result: the certificate whose key signed it, and the ciphertext for the consumer."""
 
     aggregator_certificate: str
     public_key: bytes

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, or_, select, update
-from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
-from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
-from wfa.measurement.system.v1alpha.computation_pb2 import Computation
-from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition as SystemRequisition
 
 from gristmill.errors import NotFound
 from gristmill.store.kingdom.database import Transaction
 from gristmill.store.kingdom.records import RequisitionRecord
 from gristmill.store.kingdom.tables import measurements, requisitions
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
+from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
+from wfa.measurement.system.v1alpha.computation_pb2 import Computation
+from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition as SystemRequisition
 
 
 async def of(transaction: Transaction, measurement: int) -> tuple[RequisitionRecord, ...]:

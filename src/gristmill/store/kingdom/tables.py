@@ -1,4 +1,4 @@
-"""The development kingdom's tables. States are the numbers of the wire's enumerations; times are microseconds since the epoch.
+"""The development kingdom's tables. States are numbers of the wire's enumerations, times microseconds since the epoch.
 
 What never changes after creation is kept as the serialized message it arrived in; what changes has a column.
 """
@@ -26,7 +26,7 @@ clock = Table(
     Column("id", Integer, primary_key=True),
     Column("last", BigInteger, nullable=False),
 )
-"""One row: the last time that was given to a change, so that every later one is greater (see `database.Transaction.tick`)."""
+"""One row: the last time that was given to a change, so that every later one is greater (`Transaction.tick`)."""
 
 certificates = Table(
     "kingdom_certificates",

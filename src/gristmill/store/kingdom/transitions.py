@@ -1,10 +1,10 @@
-"""What duchies and data providers may do to a computation, and what follows from it (system API, states and RPC semantics).
+"""What duchies and data providers may do to a computation, and what follows (system API, states and RPC semantics).
 
     participant:  CREATED -> REQUISITION_PARAMS_SET -> READY, from any of them -> FAILED
     requisition:  UNFULFILLED -> FULFILLED | REFUSED | WITHDRAWN
 
-Each function is one step within the caller's transaction and raises before it changes anything. `etag` is an update time
-that the caller has seen; given and no longer current, the step is refused with Conflict.
+Each function is one step within the caller's transaction and raises before it changes anything. `etag_time` is the
+update time that the caller has seen (None: not checked); no longer current, the step is refused with Conflict.
 """
 
 from __future__ import annotations
@@ -12,12 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import insert
-from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
-from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
-from wfa.measurement.system.v1alpha.computation_log_entry_pb2 import ComputationLogEntry
-from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
-from wfa.measurement.system.v1alpha.computation_pb2 import Computation
-from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition as SystemRequisition
 
 from gristmill.errors import Conflict, NotFound, PreconditionFailed
 from gristmill.store.kingdom import certificates, measurements, participants, requisitions
@@ -25,6 +19,12 @@ from gristmill.store.kingdom.database import Transaction, random_identifier
 from gristmill.store.kingdom.measurements import require_state
 from gristmill.store.kingdom.records import OPEN_STATES, MeasurementRecord, ParticipantRecord, RequisitionRecord
 from gristmill.store.kingdom.tables import log_entries
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
+from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
+from wfa.measurement.system.v1alpha.computation_log_entry_pb2 import ComputationLogEntry
+from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
+from wfa.measurement.system.v1alpha.computation_pb2 import Computation
+from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition as SystemRequisition
 
 
 @dataclass(frozen=True, slots=True)
