@@ -1,0 +1,1 @@
+"""Who is who, and what they said: certificates, mTLS, signatures, hybrid encryption, key-encryption keys."""
