@@ -2,7 +2,7 @@
 
 from math import exp, trunc
 
-from scipy.special import exp1
+from scipy.special import exp1  # type: ignore[import-untyped]
 
 
 def expected_active(decay_rate: float, size: int, reach: int) -> float:

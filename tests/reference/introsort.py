@@ -1,8 +1,8 @@
 """The order in which GNU libstdc++'s unstable std::sort leaves equal keys.
 
-The original sorts registers by their decrypted index with it, and the order inside a group of equal indices decides the
-bytes of the output. The algorithm is introsort: quicksort with the median of three as pivot, down to runs of 16; heapsort
-of a part that has been split too often; then one insertion sort over all.
+The original sorts registers by their decrypted index with it, and the order inside a group of equal indices decides
+the bytes of the output. The algorithm is introsort: quicksort with the median of three as pivot, down to runs of 16;
+heapsort of a part that has been split too often; then one insertion sort over all.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The data provider's side: sampling VIDs, building a Liquid Legions sketch, encrypting it (LLv2 specification, section 1)."""
+"""The data provider's side: sampling VIDs, building a sketch, encrypting it (LLv2 specification, section 1)."""
 
 import struct
 from collections.abc import Iterable, Sequence

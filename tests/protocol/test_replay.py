@@ -1,0 +1,84 @@
+"""Recorded runs of the original, byte for byte: through the reference and through the native code."""
+
+import json
+import lzma
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocol.recorded import load
+from protocol.replay import Line, main, replay
+from protocol.vectors import DIRECTORY, LLV2_RUNS
+
+SETTINGS = [(1, None), (2, None), (1, 1), (2, 3), (2, 64)]  # threads, items of a block
+
+
+def lines(name: str, **settings: Any) -> list[Line]:
+    return list(replay(load(DIRECTORY / name), **settings))
+
+
+def not_ok(all_lines: list[Line]) -> list[str]:
+    return [f"{line} {line.reason}" for line in all_lines if line.verdict != "ok"]
+
+
+@pytest.mark.parametrize("name", LLV2_RUNS)
+def test_the_reference_replays_a_recorded_run(name: str) -> None:
+    assert not_ok(lines(name, reference=True)) == []
+
+
+@pytest.mark.parametrize("name", LLV2_RUNS)
+@pytest.mark.parametrize(("threads", "block"), SETTINGS)
+def test_the_native_code_replays_a_recorded_run(name: str, threads: int, block: int | None) -> None:
+    assert not_ok(lines(name, threads=threads, block=block)) == []
+
+
+def test_every_stage_every_provider_and_the_result_have_a_line() -> None:
+    found = [(line.stage, line.role) for line in lines(LLV2_RUNS[0])]
+    phases = ["setup_phase", "execution_phase_one", "execution_phase_two", "execution_phase_three"]
+    stages = [(phase, role) for phase in phases for role in ("worker1", "worker2", "aggregator")]
+    encryptions = [("edp_encryption", f"edp{number}") for number in (1, 2, 3)]
+    assert found == [*encryptions, *stages, ("result", "aggregator")]
+
+
+def test_a_changed_byte_of_a_response_fails_that_stage_alone() -> None:
+    run = load(DIRECTORY / LLV2_RUNS[0])
+    response = run["stages"][3]["response"]
+    run["stages"][3]["response"] = response[:-200] + f"{int(response[-200], 16) ^ 1:x}" + response[-199:]
+    assert [(line.stage, line.role) for line in replay(run) if line.verdict == "FAILED"] == [
+        ("execution_phase_one", "worker1")
+    ]
+
+
+def test_a_result_that_the_stages_do_not_give_fails() -> None:
+    run = load(DIRECTORY / LLV2_RUNS[0])
+    run["result"]["reach"] += 1
+    assert [line.stage for line in replay(run) if line.verdict != "ok"] == ["result"]
+
+
+def test_the_script_prints_a_line_a_stage_from_any_directory(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("replay.py")
+    names = [str(DIRECTORY / "llv2_run.json.xz"), str(DIRECTORY / "hmss_run.json.xz")]
+    plain = tmp_path / "plain.json"
+    plain.write_bytes(lzma.decompress((DIRECTORY / "reach_only_run.json.xz").read_bytes()))
+    command = [sys.executable, str(script), *names, str(plain)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()
+    assert f"{names[0]} execution_phase_one aggregator ok" in printed
+    assert f"{names[1]} shuffle_phase worker1 skipped: protocol not built yet" in printed
+    assert f"{plain} setup_phase worker1 skipped: protocol not built yet" in printed
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", json.dumps({"stages": []}), json.dumps({"rows": [1]})])
+def test_an_unreadable_file_is_named_and_exits_with_an_error(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.json"
+    if content is not None:
+        path.write_text(content)
+    assert main([str(path)]) == 1
+    assert str(path) in capsys.readouterr().err

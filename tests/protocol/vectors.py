@@ -1,0 +1,18 @@
+"""Where the recorded outputs of the original lie."""
+
+import json
+import lzma
+from pathlib import Path
+from typing import Any
+
+DIRECTORY = Path(__file__).resolve().parents[1] / "vectors"
+LLV2_RUNS = (
+    "llv2_run.json.xz",
+    "llv2_run_noise_geometric.json.xz",
+    "llv2_run_max_frequency_1_noise_gaussian.json.xz",
+)
+
+
+def vectors(name: str) -> Any:
+    """The content of tests/vectors/NAME.json.xz."""
+    return json.loads(lzma.decompress((DIRECTORY / f"{name}.json.xz").read_bytes()))
