@@ -20,7 +20,6 @@ from gristmill.trust.certificates import Roots, authority_key_identifier, verify
 from wfa.measurement.config.authority_key_to_principal_map_pb2 import AuthorityKeyToPrincipalMap
 from wfa.measurement.config.duchy_cert_config_pb2 import DuchyCertConfig
 
-
 _M = TypeVar("_M", bound=Message)
 
 
