@@ -1,0 +1,1 @@
+"""A duchy's services: internal API, computation control, async control, requisition fulfillment, herald."""

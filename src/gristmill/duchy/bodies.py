@@ -1,0 +1,110 @@
+"""Bodies that strangers stream to this duchy: bounded, checked, and kept only when they are whole.
+
+gRPC delivers small chunks (32 KiB from the existing system); they are gathered into blocks before they go to the blob
+store, whose calls block and therefore run in a thread. Memory stays at a few blocks whatever the body's size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from gristmill.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from gristmill.blobs import BlobStore, Digest
+
+BLOCK: Final = 1024 * 1024
+"""Bytes handed to the blob store at once."""
+POLITENESS: Final = 64 * 1024 * 1024
+"""Bytes of an unwanted body that are read before the answer is given all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the sender says about its body in the call's metadata; None where it says nothing."""
+
+    length: int | None = None
+    sha256: bytes | None = None
+
+
+def read_promise(metadata: Sequence[tuple[str, str | bytes]] | None) -> Promise:
+    """From `gristmill-length` and `gristmill-sha256` (hex). InvalidRequest when they are malformed."""
+    values = {key: value for key, value in metadata or () if isinstance(value, str)}
+    length, digest = values.get("gristmill-length"), values.get("gristmill-sha256")
+    if length is not None and not re.fullmatch(r"[0-9]{1,18}", length):
+        raise InvalidRequest("metadata gristmill-length is not a number of bytes")
+    if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise InvalidRequest("metadata gristmill-sha256 is not 64 lower-case hex digits")
+    return Promise(
+        int(length) if length is not None else None, bytes.fromhex(digest) if digest is not None else None
+    )
+
+
+async def keep(
+    blobs: BlobStore, key: str, chunks: AsyncIterator[bytes], *, unit: int, limit: int, promise: Promise, what: str
+) -> Digest:
+    """Write a body to the blob store and return its length and hash. Nothing stays behind when it is refused.
+
+    Args:
+        unit: the body must be a positive multiple of this many bytes.
+        limit: the body may have this many bytes at most.
+        what: its name in messages, such as "the body of SETUP_PHASE_INPUT".
+
+    Raises:
+        InvalidRequest: empty, too long, not in whole units, or not what was promised.
+    """
+    if promise.length is not None and promise.length > limit:
+        raise InvalidRequest(f"{what} is announced with {promise.length} bytes; {limit} is the most")
+    running, length = sha256(), 0
+    writer_context = blobs.write(key)
+    writer = await asyncio.to_thread(writer_context.__enter__)
+
+    def append(block: bytes) -> None:
+        running.update(block)
+        writer.append(block)
+
+    try:
+        async for block in _blocks(chunks):
+            length += len(block)
+            if length > limit:
+                raise InvalidRequest(f"{what} has more than {limit} bytes")
+            await asyncio.to_thread(append, block)
+        if not length:
+            raise InvalidRequest(f"{what} is empty")
+        if promise.length is not None and promise.length != length:
+            raise InvalidRequest(f"{what} ended after {length} of {promise.length} bytes")
+        if length % unit:
+            raise InvalidRequest(f"{what} has {length} bytes, which is not a multiple of {unit}")
+        if promise.sha256 is not None and not hmac.compare_digest(promise.sha256, running.digest()):
+            raise InvalidRequest(f"{what} differs from the SHA-256 that was sent with it")
+        return await asyncio.to_thread(writer.commit)
+    finally:
+        # Not committed: the writer removes what it has written, also when the sender's stream breaks (CancelledError).
+        await asyncio.shield(asyncio.to_thread(writer_context.__exit__, None, None, None))
+
+
+async def drop(chunks: AsyncIterator[bytes]) -> None:
+    """Read an unwanted body, up to a bound, so that an honest sender is not interrupted in the middle of it."""
+    dropped = 0
+    async for chunk in chunks:
+        dropped += len(chunk)
+        if dropped > POLITENESS:
+            return
+
+
+async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    gathered, size = [], 0
+    async for chunk in chunks:
+        gathered.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if size:
+        yield b"".join(gathered)

@@ -1,0 +1,61 @@
+"""Resource names that cross the wire (system API and public API), built and parsed in one place."""
+
+from __future__ import annotations
+
+import re
+
+from gristmill.errors import InvalidRequest
+
+_COMPUTATION = re.compile(r"computations/([^/]+)")
+_PARTICIPANT = re.compile(r"computations/([^/]+)/participants/([^/]+)")
+_STAGE = re.compile(r"computations/([^/]+)/participants/([^/]+)/stage")
+_SYSTEM_REQUISITION = re.compile(r"computations/([^/]+)/requisitions/([^/]+)")
+_REQUISITION = re.compile(r"(dataProviders/[^/]+)/requisitions/([^/]+)")
+
+
+def computation(computation_id: str) -> str:
+    return f"computations/{computation_id}"
+
+
+def participant(computation_id: str, duchy: str) -> str:
+    return f"computations/{computation_id}/participants/{duchy}"
+
+
+def system_requisition(computation_id: str, requisition_id: str) -> str:
+    return f"computations/{computation_id}/requisitions/{requisition_id}"
+
+
+def parse_computation(name: str) -> str:
+    """`computations/{computation}` -> computation."""
+    return _match(_COMPUTATION, name, "computations/{computation}")[0]
+
+
+def parse_participant(name: str) -> tuple[str, str]:
+    """`computations/{computation}/participants/{duchy}` -> computation, duchy."""
+    computation_id, duchy = _match(_PARTICIPANT, name, "computations/{computation}/participants/{duchy}")
+    return computation_id, duchy
+
+
+def parse_stage(name: str) -> tuple[str, str]:
+    """`computations/{computation}/participants/{duchy}/stage` -> computation, duchy: what peers really send."""
+    computation_id, duchy = _match(_STAGE, name, "computations/{computation}/participants/{duchy}/stage")
+    return computation_id, duchy
+
+
+def parse_system_requisition(name: str) -> tuple[str, str]:
+    """`computations/{computation}/requisitions/{requisition}` -> computation, requisition."""
+    computation_id, requisition = _match(_SYSTEM_REQUISITION, name, "computations/{computation}/requisitions/{id}")
+    return computation_id, requisition
+
+
+def parse_requisition(name: str) -> tuple[str, str]:
+    """`dataProviders/{data_provider}/requisitions/{requisition}` -> `dataProviders/{data_provider}`, requisition."""
+    provider, requisition = _match(_REQUISITION, name, "dataProviders/{data_provider}/requisitions/{requisition}")
+    return provider, requisition
+
+
+def _match(pattern: re.Pattern[str], name: str, form: str) -> tuple[str, ...]:
+    match = pattern.fullmatch(name)
+    if match is None:
+        raise InvalidRequest(f"name is not of the form {form}")
+    return match.groups()

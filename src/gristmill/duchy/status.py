@@ -1,0 +1,128 @@
+"""From our errors to the statuses that gRPC callers see, and back.
+
+A `Refused` error carries its status. Where the wire promises `google.rpc.ErrorInfo`, the error carries `reason` (an
+ErrorCode of wfa.measurement.internal.duchy) and `metadata`, and both travel in the status details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any, Never
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from gristmill.errors import GristmillError
+from gristmill.observe.logs import logger
+
+DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
+_DETAILS_KEY = "grpc-status-details-bin"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+log = logger("duchy")
+
+
+class Answers(grpc.aio.ServerInterceptor):
+    """Turns what a method raises into a status: ours as they say, a failed call to another service as UNAVAILABLE or
+    what `passed` maps it to, everything else as INTERNAL without telling the caller more (the log has it)."""
+
+    def __init__(self, passed: frozenset[grpc.StatusCode] = frozenset()) -> None:
+        self._passed = passed
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.response_streaming:
+            return handler
+        behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        wrap = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        method = handler_call_details.method
+
+        async def answer(request: Any, context: Context) -> Any:
+            try:
+                return await behaviour(request, context)  # type: ignore[misc]
+            except grpc.aio.AbortError:
+                raise
+            except GristmillError as error:
+                log.info("refused", method=method, error=error.code, reason=error.message)
+                await _abort(context, error)
+            except grpc.aio.AioRpcError as error:
+                await self._pass_on(context, method, error)
+            except Exception as error:
+                # The text may quote what the caller sent, or a row; its type and place are enough.
+                log.error("failed", method=method, error=type(error).__name__, where=_where(error))
+                await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has it")
+
+        return wrap(answer, handler.request_deserializer, handler.response_serializer)  # type: ignore[arg-type]
+
+    async def _pass_on(self, context: Context, method: str, error: grpc.aio.AioRpcError) -> Never:
+        code, details = error.code(), error.details() or ""
+        log.warning("a service behind this one failed", method=method, status=code.name, reason=details)
+        if code in self._passed:
+            await context.abort(code, details, _trailing(error))
+        await context.abort(grpc.StatusCode.UNKNOWN, f"a service behind this one answered {code.name}: {details}")
+        raise AssertionError("abort returned")
+
+
+async def _abort(context: Context, error: GristmillError) -> Never:
+    code = grpc.StatusCode[error.status]
+    message = error.message + (f" Cure: {error.cure}" if error.cure else "")
+    reason: str | None = getattr(error, "reason", None)
+    trailing: tuple[tuple[str, bytes], ...] = ()
+    if reason:
+        metadata: Mapping[str, str] = getattr(error, "metadata", {})
+        detail = any_pb2.Any()
+        detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata)))
+        status = status_pb2.Status(code=code.value[0], message=message, details=[detail])
+        trailing = ((_DETAILS_KEY, status.SerializeToString()),)
+    await context.abort(code, message, trailing)
+    raise AssertionError("abort returned")
+
+
+def _where(error: BaseException) -> list[str]:
+    """The innermost calls of a traceback, without the error's text."""
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)[-6:]]
+
+
+def _trailing(error: grpc.aio.AioRpcError) -> tuple[tuple[str, bytes], ...]:
+    """The rich status of a failed call, so that it reaches the caller of this server too."""
+    found = error.trailing_metadata() or ()
+    return tuple((key, value) for key, value in found if key == _DETAILS_KEY and isinstance(value, bytes))
+
+
+def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
+    """The ErrorInfo of a failed call, sync or async; None if it has none."""
+    found = error.trailing_metadata() or ()  # type: ignore[attr-defined]
+    for key, value in found:
+        if key == _DETAILS_KEY:
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.ErrorInfo()
+                if detail.Unpack(info):
+                    return info
+    return None
+
+
+def metadata_value(context: Context, key: str) -> str | None:
+    """One value of the caller's metadata."""
+    for found, value in context.invocation_metadata() or ():
+        if found == key:
+            return value if isinstance(value, str) else value.decode("ascii", "replace")
+    return None
+
+
+async def first(stream: AsyncIterator[Any]) -> Any | None:
+    """The first message of a stream; None if it is empty."""
+    async for message in stream:
+        return message
+    return None
