@@ -4,7 +4,7 @@ import os
 
 __version__ = "0.1.0"
 
-# gRPC cannot be told to refuse TLS 1.2; what remains of it is ECDHE with AEAD. Read once, by gRPC's first use in a process.
+# gRPC cannot be told to refuse TLS 1.2: only ECDHE with AEAD is left of it. It reads this once, at its first use.
 os.environ.setdefault(
     "GRPC_SSL_CIPHER_SUITES",
     ":".join(

@@ -39,17 +39,22 @@ def parse_der(der: bytes, *, what: str) -> x509.Certificate:
         raise ParticipationInvalid(f"{what} is not a DER certificate", cure="ask its owner for a valid one") from None
 
 
-def read_certificate(path: Path) -> x509.Certificate:
-    """One certificate from a PEM or DER file of the configuration."""
+def read_certificates(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM or DER file of the configuration, at least one."""
     try:
         content = path.read_bytes()
-        if content.startswith(b"-----"):
-            return x509.load_pem_x509_certificate(content)
-        return x509.load_der_x509_certificate(content)
+        if b"-----BEGIN" in content:
+            return x509.load_pem_x509_certificates(content)
+        return [x509.load_der_x509_certificate(content)]
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"the certificate {path} cannot be read: {_reason(error)}", cure="give a PEM or DER certificate"
         ) from None
+
+
+def read_certificate(path: Path) -> x509.Certificate:
+    """The first certificate of such a file."""
+    return read_certificates(path)[0]
 
 
 def subject_key_identifier(certificate: x509.Certificate) -> bytes | None:
@@ -111,14 +116,7 @@ class Roots:
     @classmethod
     def read(cls, path: Path, *, allow_development: bool) -> Roots:
         """Read a PEM bundle (`--cert-collection-file`)."""
-        try:
-            certificates = x509.load_pem_x509_certificates(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"the bundle of roots {path} cannot be read: {_reason(error)}",
-                cure="give a PEM bundle as --cert-collection-file",
-            ) from None
-        return cls(certificates, allow_development=allow_development, origin=str(path))
+        return cls(read_certificates(path), allow_development=allow_development, origin=str(path))
 
     def __iter__(self) -> Iterator[x509.Certificate]:
         return iter(self._roots.values())
@@ -138,6 +136,11 @@ class Roots:
                 cure=f"add the root certificate of {owner} to --cert-collection-file",
             )
         return root
+
+    def without(self, others: Iterable[x509.Certificate]) -> list[x509.Certificate]:
+        """The roots that are none of `others`: those that a channel to the kingdom may trust, given the duchies'."""
+        excluded = set(others)
+        return [root for root in self if root not in excluded]
 
     def issuer_of(self, certificate: x509.Certificate) -> x509.Certificate | None:
         """The root that a certificate *claims* as its issuer; nothing is verified yet."""

@@ -86,7 +86,8 @@ def verify_el_gamal_key(
 ) -> bytes:
     """A duchy's public element (33 bytes), once chain, signature and encoding are found right.
 
-    Raises `ParticipationInvalid`. `root` is the one that the duchy info file gives to `duchy`, whatever authority the certificate names.
+    Raises `ParticipationInvalid`. `root` is the one that the duchy info file gives to `duchy`, whatever authority the
+    certificate names.
     """
     what = f"the ElGamal key of duchy {duchy}"
     certificate = parse_der(certificate_der, what=f"the certificate of duchy {duchy}")

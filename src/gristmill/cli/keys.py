@@ -1,0 +1,83 @@
+"""`gristmill keys`: make a development PKI for a whole consortium, or show what a key directory holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="action", required=True, metavar="{make,show}")
+    make = commands.add_parser(
+        "make",
+        allow_abbrev=False,
+        help="make the keys of a kingdom, duchies, data providers and a measurement consumer",
+        description="Make an INSECURE development PKI in a new or empty directory. It is valid for 30 days.",
+    )
+    make.add_argument("directory", type=Path, metavar="DIR")
+    make.add_argument("--duchy", action="append", required=True, metavar="NAME", help="a duchy's ID; repeat for each")
+    make.add_argument("--aggregator", default="", metavar="NAME", help="default: `aggregator`, else the last duchy")
+    make.add_argument("--data-provider", action="append", required=True, metavar="NAME", help="repeat for each")
+    make.add_argument("--kingdom", default="kingdom", metavar="NAME")
+    make.add_argument("--measurement-consumer", default="consumer", metavar="NAME")
+    make.add_argument(
+        "--consumer-encryption", choices=("hpke", "ecies"), default="hpke", help="kind of the consumer's encryption key"
+    )
+    show = commands.add_parser(
+        "show", allow_abbrev=False, help="show certificates and key files: expiry and fingerprints, never a secret"
+    )
+    show.add_argument("directory", type=Path, metavar="DIR")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return _make(arguments) if arguments.action == "make" else _show(arguments.directory)
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    from gristmill.trust import development
+    from gristmill.trust.hybrid import ECIES, HPKE
+
+    keys = development.make(
+        arguments.directory,
+        duchies=arguments.duchy,
+        data_providers=arguments.data_provider,
+        aggregator=arguments.aggregator,
+        kingdom=arguments.kingdom,
+        measurement_consumer=arguments.measurement_consumer,
+        encryption=ECIES if arguments.consumer_encryption == "ecies" else HPKE,
+    )
+    print(f"Made the keys of {len(keys.parties)} parties in {keys.directory}; the aggregator is {keys.aggregator}.")
+    print("They protect nothing: whoever reads the directory is every party. Use them on one machine only.")
+    return 0
+
+
+def _show(directory: Path) -> int:
+    from gristmill.errors import ConfigurationError
+    from gristmill.trust.certificates import fingerprint, is_development, read_certificates
+
+    if not directory.is_dir():
+        raise ConfigurationError(f"{directory} is not a directory", cure="give the directory that holds the keys")
+    development = False
+    for path in sorted(directory.iterdir()):
+        if path.suffix == ".pem" or path.name.endswith("_cert.der"):
+            for certificate in read_certificates(path):
+                development = development or is_development(certificate)
+                subject = certificate.subject.rfc4514_string()
+                print(f"{path.name}: {subject}\n    {_validity(certificate)}; SHA-256 {fingerprint(certificate)}")
+        elif path.suffix in (".key", ".der", ".tink"):
+            print(f"{path.name}: key file, mode {path.stat().st_mode & 0o777:04o}")
+    if development:
+        print("These are INSECURE development keys: they protect nothing.")
+    return 0
+
+
+def _validity(certificate: x509.Certificate) -> str:
+    from datetime import UTC, datetime
+
+    end = certificate.not_valid_after_utc
+    days = (end - datetime.now(UTC)).days
+    return f"EXPIRED at {end:%Y-%m-%d %H:%M} UTC" if days < 0 else f"valid until {end:%Y-%m-%d %H:%M} UTC ({days} days)"
