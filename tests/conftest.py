@@ -1,4 +1,4 @@
-"""What all tests share: under GRISTMILL_REQUIRE_ALL=1 a test that would skip fails, because then everything is installed."""
+"""Under GRISTMILL_REQUIRE_ALL=1 a test that would skip fails, because then everything it needs is installed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@
     │   ├── ParticipationInvalid      consent signaling: a signature, nonce or certificate is wrong
     │   └── ResultInvalid             a result that cannot be: negative reach, distribution that does not sum to 1
     ├── LeaseLost                 another mill works on it: stop, write nothing, report nothing
-    └── Stalled                   a stage made no progress: cancelled, its lease given up
+    ├── Stalled                   a stage made no progress: cancelled, its lease given up
+    └── PartyFailed               a process of a consortium on this machine ended or never became ready
 
 Every class has a stable code; the docs list them with their cures.
 """
@@ -159,3 +160,9 @@ class Stalled(GristmillError):
     code = "GM-5002"
     reaction = Reaction.RETRY
     status = "ABORTED"
+
+
+class PartyFailed(GristmillError):
+    code = "GM-6001"
+    reaction = Reaction.STOP_PROCESS
+    status = "UNAVAILABLE"

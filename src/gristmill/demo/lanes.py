@@ -1,0 +1,94 @@
+"""Live progress, a lane a duchy: what the internal APIs say becomes lanes, and lanes become a table or lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gristmill.demo.report import words
+from gristmill.proto.duchy.inspection_pb2 import ComputationSummary
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What one duchy is doing.
+
+    Attributes:
+        stage: for people; empty until the duchy has heard of the measurement.
+        done, total: items of the running stage; a total of 0 means that none are counted.
+        rate: items a second since the last look, 0 if unknown.
+        waiting_for: whom or what the duchy waits for; empty while it works.
+        ended: SUCCEEDED, FAILED, CANCELED, or empty.
+    """
+
+    duchy: str
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = "items"
+    rate: float = 0.0
+    waiting_for: tuple[str, ...] = ()
+    ended: str = ""
+    since: float = 0.0
+
+    def follow(self, summary: ComputationSummary, now: float) -> Lane:
+        """The lane after the internal API said `summary` at `now` (seconds on any clock that runs forward)."""
+        stage, progress = words(summary.stage), summary.progress
+        fresh = replace(
+            self,
+            stage=stage,
+            done=progress.done,
+            total=progress.total,
+            unit=progress.unit or "items",
+            waiting_for=tuple(summary.waiting_for_duchies or summary.waiting_for) if summary.kind == "wait" else (),
+            ended=summary.ending_state,
+            since=now,
+            rate=0.0,
+        )
+        if stage != self.stage or progress.done < self.done:
+            return fresh
+        if progress.done == self.done:
+            return replace(fresh, rate=self.rate, since=self.since)
+        return replace(fresh, rate=(progress.done - self.done) / max(now - self.since, 1e-3))
+
+    def state(self) -> str:
+        """`waiting for worker1`, `4,210 of 8,100 registers, 812/s`, `finished`, or nothing to say."""
+        if self.ended:
+            return {"SUCCEEDED": "finished"}.get(self.ended, self.ended.lower())
+        if not self.stage:
+            return "waiting for the kingdom"
+        if self.waiting_for:
+            return "waiting for " + ", ".join(self.waiting_for)
+        if not self.total:
+            return ""
+        rate = f", {self.rate:,.0f}/s" if self.rate else ""
+        return f"{self.done:,} of {self.total:,} {self.unit}{rate}"
+
+
+def table(lanes: Mapping[str, Lane], elapsed: float) -> RenderableType:
+    """The lanes as a table that is drawn again and again."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="dim")
+    drawn.title = f"{elapsed:.0f} s"
+    for header, width in (("duchy", 12), ("stage", 32), ("", 16), ("", None)):
+        drawn.add_column(header, min_width=width)
+    for lane in lanes.values():
+        working = lane.total and not lane.waiting_for and not lane.ended
+        bar = ProgressBar(total=lane.total, completed=lane.done, width=16) if working else ""
+        drawn.add_row(lane.duchy, "" if lane.ended else lane.stage, bar, lane.state())
+    return drawn
+
+
+def lines(before: Mapping[str, Lane], after: Mapping[str, Lane], elapsed: float) -> Iterator[str]:
+    """For output that is no terminal: a line whenever a duchy enters a stage or ends."""
+    for duchy, lane in after.items():
+        old = before[duchy]
+        if (lane.stage, lane.ended) != (old.stage, old.ended):
+            what = "" if lane.ended else lane.stage
+            yield f"{elapsed:5.1f} s  {duchy}: " + ", ".join(part for part in (what, lane.state()) if part)

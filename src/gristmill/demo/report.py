@@ -1,0 +1,128 @@
+"""What the demo prints at its end: the measured answer beside the exact one, as a table and a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from gristmill.demo.flights import Truth
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+BAR: Final = 26
+"""Width of the chart's bars, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def holds(self, exact: float) -> bool:
+        return self.low <= exact <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decrypted and verified result with its intervals; `frequency` has shares of the reach by times seen."""
+
+    reach: Estimate
+    frequency: Mapping[int, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """How long one duchy worked on one stage."""
+
+    duchy: str
+    stage: str
+    duration: timedelta
+
+
+def results(answer: Answer, exact: Truth, *, unicode: bool = True) -> RenderableType:
+    """Reach and the frequency histogram: measured, 95 % interval, exact, chart."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("measured", justify="right", style="bold")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("exact", justify="right", style="green")
+    table.add_column("")
+    reach = answer.reach
+    table.add_row(
+        "reach",
+        f"{reach.value:,.0f}",
+        f"{reach.low:,.0f} to {reach.high:,.0f}",
+        f"{exact.reach:,}",
+        bar(reach, exact.reach, scale=max(reach.high, exact.reach), unicode=unicode),
+    )
+    table.add_row("departures")
+    top = max(answer.frequency, default=1)
+    scale = max([estimate.high for estimate in answer.frequency.values()] + list(exact.frequency.values()) + [1e-9])
+    for times, estimate in sorted(answer.frequency.items()):
+        share = exact.frequency.get(times, 0.0)
+        table.add_row(
+            f"  {times}{' or more' if times == top else ''}",
+            f"{estimate.value:.1%}",
+            f"{estimate.low:.1%} to {estimate.high:.1%}",
+            f"{share:.1%}",
+            bar(estimate, share, scale=scale, unicode=unicode),
+        )
+    return table
+
+
+def bar(estimate: Estimate, exact: float, *, scale: float, unicode: bool = True) -> str:
+    """BAR characters: solid to the interval's low end, shaded over the interval, a stroke at the exact value."""
+    solid, shaded, stroke = ("█", "▒", "┃") if unicode else ("#", "=", "|")
+
+    def column(value: float) -> int:
+        return round(min(max(value / scale, 0.0), 1.0) * (BAR - 1))
+
+    low, high = column(estimate.low), column(estimate.high)
+    cells = [solid if place < low else shaded if place <= high else " " for place in range(BAR)]
+    cells[column(exact)] = stroke
+    return "".join(cells).rstrip()
+
+
+def legend(*, unicode: bool = True) -> str:
+    """What the bars mean."""
+    return (
+        "█ measured, ▒ its 95 % interval, ┃ the exact value"
+        if unicode
+        else "# measured, = its 95 % interval, | the exact value"
+    )
+
+
+def verdict(answer: Answer, exact: Truth) -> str:
+    """How many of the exact values lie in their intervals, in one sentence."""
+    estimates = [(answer.reach, float(exact.reach))]
+    estimates += [(estimate, exact.frequency.get(times, 0.0)) for times, estimate in answer.frequency.items()]
+    inside = sum(estimate.holds(value) for estimate, value in estimates)
+    return f"{inside} of {len(estimates)} exact values lie inside their 95 % interval (about 19 of 20 should)."
+
+
+def stage_times(times: Sequence[StageTime]) -> RenderableType:
+    """Seconds of work by stage and duchy, in the order in which the stages began."""
+    from rich.table import Table
+
+    duchies = sorted({time.duchy for time in times})
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("seconds of work")
+    for duchy in duchies:
+        table.add_column(duchy, justify="right")
+    for stage in dict.fromkeys(time.stage for time in times):
+        seconds = {time.duchy: time.duration.total_seconds() for time in times if time.stage == stage}
+        table.add_row(words(stage), *(f"{seconds[duchy]:.2f}" if duchy in seconds else "" for duchy in duchies))
+    return table
+
+
+def words(stage: str) -> str:
+    """`EXECUTION_PHASE_ONE` for people: `execution phase one`."""
+    return stage.replace("_", " ").lower()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console
+
+from gristmill.demo.lanes import Lane, lines, table
+from gristmill.proto.duchy.inspection_pb2 import ComputationSummary
+from gristmill.proto.duchy.leases_pb2 import Progress
+
+
+def working(done: int, stage: str = "SETUP_PHASE") -> ComputationSummary:
+    return ComputationSummary(stage=stage, kind="work", progress=Progress(done=done, total=100, unit="registers"))
+
+
+def test_the_rate_is_that_since_the_last_progress() -> None:
+    lane = Lane("worker1").follow(working(0), 10.0).follow(working(50), 12.0)
+    assert lane.rate == 25
+    assert lane.state() == "50 of 100 registers, 25/s"
+    assert lane.follow(working(50), 13.0).rate == 25
+
+
+def test_a_new_stage_starts_without_a_rate() -> None:
+    lane = Lane("worker1").follow(working(0), 0.0).follow(working(50), 1.0).follow(working(60, "NEXT"), 2.0)
+    assert lane.rate == 0
+
+
+def test_a_lane_says_for_whom_it_waits() -> None:
+    summary = ComputationSummary(stage="WAIT_X", kind="wait", waiting_for=["input"], waiting_for_duchies=["worker2"])
+    assert Lane("worker1").state() == "waiting for the kingdom"
+    assert Lane("worker1").follow(summary, 0.0).state() == "waiting for worker2"
+
+
+def test_lines_tell_only_what_changed() -> None:
+    start = {"worker1": Lane("worker1"), "worker2": Lane("worker2")}
+    after = {**start, "worker1": start["worker1"].follow(working(10), 1.0)}
+    assert list(lines(start, after, 1.0)) == ["  1.0 s  worker1: setup phase, 10 of 100 registers"]
+    assert list(lines(after, after, 2.0)) == []
+
+
+def test_the_table_fits_a_terminal_of_eighty_columns() -> None:
+    lane = Lane("aggregator").follow(working(40, "WAIT_EXECUTION_PHASE_THREE_INPUTS"), 0.0)
+    console = Console(file=StringIO(), width=80)
+    console.print(table({"aggregator": lane}, 3.0))
+    assert "40 of 100" in console.file.getvalue()  # type: ignore[attr-defined]
