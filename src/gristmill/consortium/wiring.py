@@ -1,0 +1,112 @@
+"""Which flags each process of a consortium on one machine is started with. Pure: nothing is started or written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from gristmill.trust.development import DevelopmentKeys, Party
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class DuchyPorts:
+    """Where the servers of one duchy listen, on HOST."""
+
+    internal_api: int
+    async_computation_control: int
+    computation_control: int
+    requisition_fulfillment: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A consortium's directory, keys and ports, from which every process's arguments follow.
+
+    Attributes:
+        lease: for how long a mill claims a stage; it renews three times as often and then reports its progress.
+        parallelism: threads of one mill's cryptography.
+    """
+
+    directory: Path
+    keys: DevelopmentKeys
+    kingdom_port: int
+    ports: dict[str, DuchyPorts]
+    lease: timedelta
+    parallelism: int
+
+    def kingdom(self) -> list[str]:
+        state = self.state("kingdom")
+        return [
+            "kingdom",
+            *self._tls(self.keys.kingdom),
+            f"--consortium-directory={self.keys.directory}",
+            f"--sqlite-database={state / 'kingdom.sqlite'}",
+            f"--port={self.kingdom_port}",
+        ]
+
+    def duchy(self, name: str) -> list[str]:
+        party, ports, state = self.keys.duchy(name), self.ports[name], self.state(name)
+        return [
+            "duchy",
+            *self._tls(party),
+            *self._identity(name),
+            *self._kingdom(),
+            f"--internal-api-port={ports.internal_api}",
+            f"--async-computation-control-port={ports.async_computation_control}",
+            f"--computation-control-port={ports.computation_control}",
+            f"--requisition-fulfillment-port={ports.requisition_fulfillment}",
+            f"--sqlite-database={state / 'duchy.sqlite'}",
+            f"--file-system-storage-directory={state / 'blobs'}",
+            f"--key-encryption-key-file={party.key_encryption_keyset_file}",
+            f"--protocols-setup-config={party.protocols_setup_config_file}",
+            f"--authority-key-identifier-to-principal-map-file={self.keys.principal_map_file}",
+        ]
+
+    def mill(self, duchy: str, identifier: str) -> list[str]:
+        party, ports = self.keys.duchy(duchy), self.ports[duchy]
+        return [
+            "mill",
+            "llv2",
+            "--daemon",
+            f"--mill-id={identifier}",
+            *self._tls(party),
+            *self._identity(duchy),
+            *self._kingdom(),
+            f"--computations-service-target={HOST}:{ports.internal_api}",
+            f"--computations-service-cert-host={party.cert_host}",
+            *(
+                f"--duchy-computation-control-target={peer}={HOST}:{each.computation_control}"
+                for peer, each in self.ports.items()
+            ),
+            f"--consent-signaling-certificate-resource-name={party.certificate}",
+            f"--consent-signaling-certificate-der-file={party.signing_certificate_file}",
+            f"--consent-signaling-private-key-der-file={party.signing_key_file}",
+            f"--file-system-storage-directory={self.state(duchy) / 'blobs'}",
+            f"--parallelism={self.parallelism}",
+            f"--work-lock-duration={self.lease // timedelta(milliseconds=1)}ms",
+            "--polling-interval=200ms",
+        ]
+
+    def state(self, party: str) -> Path:
+        """The directory in which a party keeps what it knows."""
+        return self.directory / party
+
+    def _tls(self, party: Party) -> list[str]:
+        return [
+            f"--tls-cert-file={party.tls.certificate_file}",
+            f"--tls-key-file={party.tls.key_file}",
+            f"--cert-collection-file={party.tls.collection_file}",
+            "--allow-development-certificates",
+        ]
+
+    def _identity(self, duchy: str) -> list[str]:
+        return [f"--duchy-name={duchy}", f"--duchy-info-config={self.keys.duchy_cert_config_file}"]
+
+    def _kingdom(self) -> list[str]:
+        return [
+            f"--kingdom-system-api-target={HOST}:{self.kingdom_port}",
+            f"--kingdom-system-api-cert-host={self.keys.kingdom.cert_host}",
+        ]
