@@ -97,10 +97,10 @@ async def create(transaction: Transaction, new: NewMeasurement) -> MeasurementRe
     return await get(transaction, identifier)
 
 
-async def get(transaction: Transaction, identifier: int) -> MeasurementRecord:
-    """The measurement of that ID; raises NotFound."""
+async def get(transaction: Transaction, identifier: int, *, consumer: str | None = None) -> MeasurementRecord:
+    """The measurement of that ID, of that consumer if one is given; raises NotFound."""
     row = (await transaction.connection.execute(select(measurements).where(measurements.c.id == identifier))).first()
-    if row is None:
+    if row is None or consumer not in (None, row.consumer):
         raise NotFound("no such measurement or computation", cure="Check its name.")
     return await _record(transaction, row)
 
