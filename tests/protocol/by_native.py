@@ -34,7 +34,7 @@ def _run(call: Call, arguments: dict[str, Any], directory: Path) -> Outcome:
     if call.function == "encrypt_sketch":
         _native.encrypt_sketch(arguments.pop("registers"), output=str(output), **arguments)
         return Outcome(output.read_bytes())
-    paths = {"inputs" if name == "data" else name: [str(path)] for name, path in files.items()}
+    paths: dict[str, Any] = {"inputs" if name == "data" else name: [str(path)] for name, path in files.items()}
     if call.function == "estimate_frequency":
         return Outcome(figures={"frequency_distribution": _native.llv2_estimate_frequency(**paths, **arguments)})
     result = getattr(_native, f"llv2_{call.function}")(**paths, output=str(output), **arguments)
