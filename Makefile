@@ -55,11 +55,11 @@ demo: dev
 .PHONY: test
 test: dev
 	cargo test --quiet --workspace
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m 'not long'
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m 'not long'
 
 .PHONY: test-long
 test-long: dev
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long --timeout 3600
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m long --timeout 3600
 
 .PHONY: lint
 lint: dev
