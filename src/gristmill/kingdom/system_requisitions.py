@@ -29,7 +29,7 @@ class SystemRequisitions(wire_grpc.RequisitionsServicer):
     async def FulfillRequisition(  # noqa: N802
         self, request: wire.FulfillRequisitionRequest, context: Context
     ) -> Requisition:
-        """Stricter than the existing kingdom: a nonce without the requisition's hash is refused here, not only later."""
+        """Stricter than the existing kingdom: a nonce without the requisition's hash is refused here and now."""
         duchy = self._registry.duchy(context)
         computation, identifier = names.parse_system_requisition(request.name)
         if request.nonce == 0:

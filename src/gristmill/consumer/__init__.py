@@ -1,0 +1,1 @@
+"""A measurement consumer: asks for measurements, and reads results that only it can read."""
