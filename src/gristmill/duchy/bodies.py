@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -33,10 +33,9 @@ class Promise:
     sha256: bytes | None = None
 
 
-def read_promise(metadata: Sequence[tuple[str, str | bytes]] | None) -> Promise:
+def read_promise(metadata: Mapping[str, str]) -> Promise:
     """From `gristmill-length` and `gristmill-sha256` (hex). InvalidRequest when they are malformed."""
-    values = {key: value for key, value in metadata or () if isinstance(value, str)}
-    length, digest = values.get("gristmill-length"), values.get("gristmill-sha256")
+    length, digest = metadata.get("gristmill-length"), metadata.get("gristmill-sha256")
     if length is not None and not re.fullmatch(r"[0-9]{1,18}", length):
         raise InvalidRequest("metadata gristmill-length is not a number of bytes")
     if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):

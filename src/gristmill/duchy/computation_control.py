@@ -7,7 +7,7 @@ nothing that was recorded is ever overwritten. Point encodings are checked by th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,7 @@ import grpc
 from gristmill.blobs import computation_key
 from gristmill.duchy import bodies, names
 from gristmill.duchy.messages import Announced, read_header
-from gristmill.duchy.status import Context, first
+from gristmill.duchy.status import Context, first, metadata
 from gristmill.errors import InvalidRequest, PreconditionFailed
 from gristmill.observe.logs import logger
 from gristmill.protocols import registry
@@ -45,7 +45,7 @@ PASSED = frozenset({
 """Statuses of async control that the peer gets as they are. The existing system turns the last three into UNKNOWN when
 they come after the upload; a mill of either kind treats those and UNKNOWN alike, and ours says what is wrong."""
 
-_SYSTEM_STAGES: Final = {
+_SYSTEM_STAGES: Final[Mapping[int, str]] = {
     ComputationTypeEnum.LIQUID_LEGIONS_SKETCH_AGGREGATION_V2: "liquid_legions_v2_stage",
     ComputationTypeEnum.REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2: "reach_only_liquid_legions_stage",
     ComputationTypeEnum.HONEST_MAJORITY_SHARE_SHUFFLE: "honest_majority_share_shuffle_stage",
@@ -84,7 +84,7 @@ class ComputationControl(ComputationControlServicer):
         if opening.WhichOneof("payload") != "header":
             raise InvalidRequest("the stream must begin with a header")
         announced = read_header(opening.header, names.parse_computation(opening.header.name))
-        promise = bodies.read_promise(context.invocation_metadata())
+        promise = bodies.read_promise(metadata(context))
         place = await self._deliveries.judge(announced, sender)
         told = log.bind(computation=announced.computation_id, message=announced.name, sender=sender)
         if place is None:

@@ -7,7 +7,6 @@ after a failure resumes with the first step that is missing.
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Callable
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
@@ -18,11 +17,11 @@ from gristmill.blobs import requisition_key
 from gristmill.duchy import bodies, names
 from gristmill.duchy.messages import REGISTER
 from gristmill.duchy.pacing import Pace
-from gristmill.duchy.status import Context, first
+from gristmill.duchy.status import Context, first, metadata
 from gristmill.errors import GristmillError, InvalidRequest, NotFound, PermissionDenied, PreconditionFailed, Unavailable
 from gristmill.observe.logs import logger
 from gristmill.protocols import derive, registry
-from gristmill.trust.consent import nonce_hash
+from gristmill.trust.consent import check_fulfillment
 from wfa.measurement.api.v2alpha import requisition_fulfillment_service_pb2 as public
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.requisition_fulfillment_service_pb2_grpc import RequisitionFulfillmentServicer
@@ -89,7 +88,7 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
             raise PermissionDenied(f"header.name is a requisition of {provider}, but {caller} is calling")
         if not self._pace.allows(caller):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls from this data provider; wait")
-        promise = bodies.read_promise(tuple(context.invocation_metadata() or ()))
+        promise = bodies.read_promise(metadata(context))
         key = ExternalRequisitionKey(
             external_requisition_id=requisition_id, requisition_fingerprint=header.requisition_fingerprint
         )
@@ -102,11 +101,11 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
             told.info("kept before, resuming with the kingdom")
             await bodies.drop(chunks)
         else:
-            limit = (token.computation_details.liquid_legions_v2.parameters.sketch_parameters.size + NOISE_ALLOWANCE) * REGISTER
+            sketch = token.computation_details.liquid_legions_v2.parameters.sketch_parameters
             path = f"{self._duchy}/{token.global_computation_id}/{requisition_id}/{token_hex(8)}"
             digest = await bodies.keep(
                 self._blobs, requisition_key(path), chunks,
-                unit=REGISTER, limit=limit, promise=promise, what="the encrypted sketch",
+                unit=REGISTER, limit=(sketch.size + NOISE_ALLOWANCE) * REGISTER, promise=promise, what="the encrypted sketch",
             )  # fmt: skip
             await self._record(token, key, path, digest)
             told.info("kept", bytes=digest.length)
@@ -191,10 +190,13 @@ def verify(
     details = token.computation_details
     if details.kingdom_computation.public_api_version != API_VERSION:
         raise PreconditionFailed(f"the computation's API version {details.kingdom_computation.public_api_version!r} is unknown")
-    hashed = nonce_hash(header.nonce)
-    spec = MeasurementSpec.FromString(details.kingdom_computation.measurement_spec)
-    if not hmac.compare_digest(hashed, requisition.details.nonce_hash) or hashed not in spec.nonce_hashes:
-        raise PreconditionFailed("header.nonce is not the one of this requisition")
+    check_fulfillment(
+        fingerprint=header.requisition_fingerprint,
+        expected_fingerprint=requisition.external_key.requisition_fingerprint,
+        nonce=header.nonce,
+        expected_nonce_hash=requisition.details.nonce_hash,
+        nonce_hashes=MeasurementSpec.FromString(details.kingdom_computation.measurement_spec).nonce_hashes,
+    )
     protocol, role = registry.of(details), registry.role(details)
     if header.WhichOneof("protocol") is not None:
         raise InvalidRequest(f"header.protocol must not be set for {protocol.name}")

@@ -1,12 +1,12 @@
 """From our errors to the statuses that gRPC callers see, and back.
 
-A `Refused` error carries its status. Where the wire promises `google.rpc.ErrorInfo`, the error carries `reason` (an
-ErrorCode of wfa.measurement.internal.duchy) and `metadata`, and both travel in the status details.
+Every error carries its status. Where the wire promises `google.rpc.ErrorInfo`, the store's error is an `Explained`,
+whose reason (an ErrorCode of wfa.measurement.internal.duchy) and metadata travel in the status details.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Never
@@ -17,8 +17,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from gristmill.errors import GristmillError
 from gristmill.observe.logs import logger
+from gristmill.store.refusals import DOMAIN, Explained
 
-DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
 _DETAILS_KEY = "grpc-status-details-bin"
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -35,9 +35,9 @@ class Answers(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Any:
         handler = await continuation(handler_call_details)
         if handler is None or handler.response_streaming:
             return handler
@@ -51,7 +51,7 @@ class Answers(grpc.aio.ServerInterceptor):
 
         async def answer(request: Any, context: Context) -> Any:
             try:
-                return await behaviour(request, context)  # type: ignore[misc]
+                return await behaviour(request, context)
             except grpc.aio.AbortError:
                 raise
             except GristmillError as error:
@@ -61,10 +61,10 @@ class Answers(grpc.aio.ServerInterceptor):
                 await self._pass_on(context, method, error)
             except Exception as error:
                 # The text may quote what the caller sent, or a row; its type and place are enough.
-                log.error("failed", method=method, error=type(error).__name__, where=_where(error))
+                log.error("failed", method=method, error=type(error).__name__, where=where(error))
                 await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has it")
 
-        return wrap(answer, handler.request_deserializer, handler.response_serializer)  # type: ignore[arg-type]
+        return wrap(answer, handler.request_deserializer, handler.response_serializer)
 
     async def _pass_on(self, context: Context, method: str, error: grpc.aio.AioRpcError) -> Never:
         code, details = error.code(), error.details() or ""
@@ -78,32 +78,30 @@ class Answers(grpc.aio.ServerInterceptor):
 async def _abort(context: Context, error: GristmillError) -> Never:
     code = grpc.StatusCode[error.status]
     message = error.message + (f" Cure: {error.cure}" if error.cure else "")
-    reason: str | None = getattr(error, "reason", None)
     trailing: tuple[tuple[str, bytes], ...] = ()
-    if reason:
-        metadata: Mapping[str, str] = getattr(error, "metadata", {})
+    if isinstance(error, Explained):
         detail = any_pb2.Any()
-        detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata)))
+        detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
         status = status_pb2.Status(code=code.value[0], message=message, details=[detail])
         trailing = ((_DETAILS_KEY, status.SerializeToString()),)
     await context.abort(code, message, trailing)
     raise AssertionError("abort returned")
 
 
-def _where(error: BaseException) -> list[str]:
+def where(error: BaseException) -> list[str]:
     """The innermost calls of a traceback, without the error's text."""
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)[-6:]]
 
 
 def _trailing(error: grpc.aio.AioRpcError) -> tuple[tuple[str, bytes], ...]:
     """The rich status of a failed call, so that it reaches the caller of this server too."""
-    found = error.trailing_metadata() or ()
+    found: Any = error.trailing_metadata() or ()
     return tuple((key, value) for key, value in found if key == _DETAILS_KEY and isinstance(value, bytes))
 
 
 def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     """The ErrorInfo of a failed call, sync or async; None if it has none."""
-    found = error.trailing_metadata() or ()  # type: ignore[attr-defined]
+    found: Any = error.trailing_metadata() or ()
     for key, value in found:
         if key == _DETAILS_KEY:
             for detail in status_pb2.Status.FromString(value).details:
@@ -113,12 +111,10 @@ def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     return None
 
 
-def metadata_value(context: Context, key: str) -> str | None:
-    """One value of the caller's metadata."""
-    for found, value in context.invocation_metadata() or ():
-        if found == key:
-            return value if isinstance(value, str) else value.decode("ascii", "replace")
-    return None
+def metadata(context: Context) -> dict[str, str]:
+    """The caller's metadata that are text."""
+    found: Any = context.invocation_metadata() or ()
+    return {key: value for key, value in found if isinstance(value, str)}
 
 
 async def first(stream: AsyncIterator[Any]) -> Any | None:

@@ -1,0 +1,82 @@
+"""A herald with its channels, ready to run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from google.protobuf import text_format
+
+from gristmill.duchy.hearing import TERMINAL, Hearing, Services
+from gristmill.duchy.herald import Herald, pause
+from gristmill.duchy.servers import kingdom_credentials, own_credentials
+from gristmill.errors import ConfigurationError
+from gristmill.proto.duchy.orchestration_pb2_grpc import OrchestrationStub
+from gristmill.trust.channels import Target, channel
+from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
+from wfa.measurement.internal.duchy.config.protocols_setup_config_pb2 import ProtocolsSetupConfig
+from wfa.measurement.internal.duchy.continuation_tokens_service_pb2_grpc import ContinuationTokensStub
+from wfa.measurement.system.v1alpha.computation_participants_service_pb2_grpc import ComputationParticipantsStub
+from wfa.measurement.system.v1alpha.computations_service_pb2_grpc import ComputationsStub as KingdomComputationsStub
+
+if TYPE_CHECKING:
+    from gristmill.trust.files import TlsFiles
+
+
+@contextmanager
+def open_herald(
+    tls: TlsFiles,
+    *,
+    duchy: str,
+    setup: ProtocolsSetupConfig,
+    internal_api: Target,
+    kingdom: Target,
+    info_file: Path | None = None,
+    reference: str = "herald",
+    deletable: frozenset[int] = frozenset(),
+) -> Iterator[Herald]:
+    """A herald whose channels are closed at the end.
+
+    Args:
+        reference: its name in reports to the kingdom.
+        deletable: Computation.State values on which the local computation is deleted; terminal ones only.
+    """
+    if not deletable <= TERMINAL:
+        raise ConfigurationError(
+            "a computation that has not ended cannot be deleted", cure="Give terminal states: SUCCEEDED, FAILED, CANCELLED."
+        )
+    stopping = threading.Event()
+    with (
+        channel(internal_api, own_credentials(tls)) as internal,
+        channel(kingdom, kingdom_credentials(tls, info_file)) as kingdom_channel,
+    ):
+        services = Services(
+            ComputationsStub(internal),
+            OrchestrationStub(internal),
+            ComputationParticipantsStub(kingdom_channel),
+            partial(pause, stopping),
+        )
+        hearing = Hearing(duchy, reference, setup, services, deletable)
+        yield Herald(KingdomComputationsStub(kingdom_channel), ContinuationTokensStub(internal), hearing, stopping)
+
+
+def read_setup(path: Path, duchy: str) -> ProtocolsSetupConfig:
+    """The protocols setup file (`--protocols-setup-config`): this duchy's role in each protocol."""
+    try:
+        setup = text_format.Parse(path.read_text(), ProtocolsSetupConfig())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise ConfigurationError(f"{path} cannot be read as ProtocolsSetupConfig: {error}") from None
+    if setup.HasField("liquid_legions_v2"):
+        config = setup.liquid_legions_v2
+        aggregates = config.external_aggregator_duchy_id == duchy
+        if config.role not in (1, 2) or aggregates != (config.role == 1) or not config.external_aggregator_duchy_id:
+            raise ConfigurationError(
+                f"{path} contradicts itself: liquid_legions_v2.role of {duchy}, and the aggregator "
+                f"{config.external_aggregator_duchy_id!r}",
+                cure="Give role AGGREGATOR to the duchy that external_aggregator_duchy_id names, and to no other.",
+            )
+    return setup

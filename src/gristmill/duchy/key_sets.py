@@ -1,0 +1,80 @@
+"""What the herald learns when the kingdom has all keys and all requisitions: pure."""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+
+from gristmill.duchy import names
+from gristmill.duchy.creation import requisition_entry
+from gristmill.errors import PermanentFailure
+from gristmill.trust.ring import ring_order
+from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
+from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
+from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
+    LiquidLegionsSketchAggregationV2,
+)
+from wfa.measurement.internal.duchy.requisition_details_pb2 import RequisitionEntry
+from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
+from wfa.measurement.system.v1alpha.computation_pb2 import Computation
+
+_Participant = LiquidLegionsSketchAggregationV2.ComputationDetails.ComputationParticipant
+
+
+def with_participants(details: ComputationDetails, computation: Computation, aggregator: str) -> ComputationDetails:
+    """The details with the participants in ring order and their signed keys, which the mill will verify.
+
+    Raises PermanentFailure when a participant has no key, or the aggregator does not take part.
+    """
+    found = {participant.duchy_id: participant for participant in map(_participant, computation.computation_participants)}
+    if aggregator not in found or len(found) != len(computation.computation_participants):
+        raise PermanentFailure(f"the participants {', '.join(found)} are no ring with the aggregator {aggregator}")
+    order = ring_order(
+        {duchy: participant.el_gamal_public_key for duchy, participant in found.items()},
+        aggregator=aggregator,
+        computation=names.parse_computation(computation.name),
+    )
+    filled = ComputationDetails()
+    filled.CopyFrom(details)
+    del filled.liquid_legions_v2.participant[:]
+    filled.liquid_legions_v2.participant.extend(found[duchy] for duchy in order)
+    return filled
+
+
+def fulfilled_requisitions(token: ComputationToken, computation: Computation) -> list[RequisitionEntry]:
+    """All requisitions with their nonces and fulfilling duchies; what was recorded here about them stays."""
+    known = {each.external_key.SerializeToString(): each.details for each in token.requisitions}
+    entries = []
+    for requisition in computation.requisitions:
+        heard = requisition_entry(computation, requisition)
+        recorded = known.get(heard.key.SerializeToString())
+        if recorded is None:
+            raise PermanentFailure(f"{requisition.name} is not a requisition that this computation was created with")
+        if recorded.nonce_hash != heard.value.nonce_hash:
+            raise PermanentFailure(f"{requisition.name} has another nonce hash than at its creation")
+        entry = RequisitionEntry(key=heard.key, value=recorded)
+        entry.value.nonce = heard.value.nonce
+        entry.value.external_fulfilling_duchy_id = heard.value.external_fulfilling_duchy_id
+        entries.append(entry)
+    return entries
+
+
+def _participant(heard: ComputationParticipant) -> _Participant:
+    _, duchy = names.parse_participant(heard.name)
+    params = heard.requisition_params
+    if params.WhichOneof("protocol") != "liquid_legions_v2":
+        raise PermanentFailure(f"{duchy} has set no key for liquid_legions_v2")
+    signed = params.liquid_legions_v2
+    try:
+        key = ElGamalPublicKey.FromString(signed.el_gamal_public_key)
+    except DecodeError:
+        raise PermanentFailure(f"the public key of {duchy} cannot be parsed") from None
+    participant = _Participant(
+        duchy_id=duchy,
+        el_gamal_public_key=signed.el_gamal_public_key,
+        el_gamal_public_key_signature=signed.el_gamal_public_key_signature,
+        el_gamal_public_key_signature_algorithm_oid=signed.el_gamal_public_key_signature_algorithm_oid,
+        duchy_certificate_der=params.duchy_certificate_der,
+    )
+    participant.public_key.generator, participant.public_key.element = key.generator, key.element
+    return participant
