@@ -1,0 +1,19 @@
+//! The cryptography of a duchy and of a data provider. One stage of a protocol is one function from files to a file: no
+//! clock, no network, randomness only from the source that it is given.
+
+pub mod constants;
+pub mod el_gamal;
+pub mod error;
+pub mod estimator;
+pub mod files;
+pub mod keys;
+pub mod llv2;
+pub mod noise;
+pub mod progress;
+pub mod randomness;
+pub mod sketch;
+pub mod sort;
+pub mod work;
+
+pub use p256_batch::hash_to_curve_vartime;
+pub use p256_batch::{Scalars, SecretScalar};

@@ -1,0 +1,14 @@
+//! A data provider's Liquid Legions sketch: from virtual person IDs to registers, and their encryption.
+
+mod encryption;
+mod liquid_legions;
+mod sampling;
+
+pub use encryption::encrypt_sketch;
+pub use liquid_legions::{LiquidLegions, Register, build_sketch};
+pub use sampling::{Sampling, vid_sample};
+
+/// FarmHash Fingerprint64.
+pub fn fingerprint64(data: &[u8]) -> u64 {
+    farmhash::fingerprint64(data)
+}

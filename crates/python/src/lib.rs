@@ -1,0 +1,27 @@
+//! The module `gristmill._native`: conversions only, and everything long runs without the interpreter's lock.
+//! `src/gristmill/_native.pyi` documents it for callers.
+#![allow(missing_docs, reason = "the stub is where these functions are documented")]
+
+mod errors;
+mod noise;
+mod primitives;
+mod sketch;
+mod sources;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::errors::{Cancelled, InternalError, InvalidArgument};
+    #[pymodule_export]
+    use crate::noise::{Baseline, NoiseParameters, RegisterNoise, TupleNoise, noise_parameters, sample_noise};
+    #[pymodule_export]
+    use crate::primitives::{
+        check_point, combine_public_keys, estimate_reach, fingerprint64, generate_key_pair, hash_to_curve, public_element,
+    };
+    #[pymodule_export]
+    use crate::sketch::{build_sketch, encrypt_sketch, vid_sample};
+    #[pymodule_export]
+    use crate::sources::{Progress, Randomness};
+}

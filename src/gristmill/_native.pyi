@@ -1,0 +1,271 @@
+"""The native core: P-256, ElGamal, sketches, and every Liquid Legions stage as a function from files to a file.
+
+Points are 33 bytes (compressed), secret scalars 1 to 32 big-endian bytes. Input files are read in the given order as one
+concatenated vector. `output` must not exist; it is written, flushed and synced, and removed again on any error. Neither
+`block` (records a block) nor `threads` changes the bytes that a stage writes. All long work releases the interpreter's lock.
+
+Raises InvalidArgument for input that is wrong and stays wrong, InternalError for what cannot happen with honest input,
+Cancelled after Progress.cancel(), OSError for files.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+class InvalidArgument(ValueError): ...
+class InternalError(RuntimeError): ...
+class Cancelled(Exception): ...
+
+@final
+class Progress:
+    """How far a stage function is; another thread may watch it."""
+
+    def __new__(cls) -> Progress: ...
+    @property
+    def done(self) -> int:
+        """Items finished."""
+    @property
+    def total(self) -> int:
+        """Items announced so far."""
+    @property
+    def cancelled(self) -> bool: ...
+    def cancel(self) -> None:
+        """The stage raises Cancelled within a block."""
+
+@final
+class Randomness:
+    """Random scalars by position and noise counts. One object may serve several calls: they never share a draw."""
+
+    @staticmethod
+    def operating_system() -> Randomness: ...
+    @staticmethod
+    def committed() -> Randomness:
+        """ChaCha20 under a fresh 32-byte seed of the operating system, wiped when the object is dropped."""
+    @property
+    def commitment(self) -> bytes | None:
+        """SHA-256(domain, seed) of a committed source."""
+    # The next two exist only in builds with the cargo feature `replay`, never in a released wheel.
+    @staticmethod
+    def replay(scalars: Sequence[bytes], noise_counts: Sequence[int] = ()) -> Randomness:
+        """A recorded call, exactly: too few scalars or noise counts, or some left over, is InvalidArgument. Serves one call."""
+    @staticmethod
+    def seeded(seed: bytes) -> Randomness:
+        """The same draws for the same seed and the same number of earlier calls."""
+
+@final
+class RegisterNoise:
+    """Noise of the setup phase. `sketches` is the number of requisitions; budgets are (epsilon, delta)."""
+
+    def __new__(
+        cls,
+        *,
+        mechanism: str,
+        contributors: int,
+        sketches: int,
+        blind_histogram: tuple[float, float],
+        publisher: tuple[float, float],
+        reach: tuple[float, float],
+        group_floor: int = 0,
+    ) -> RegisterNoise:
+        """At least `group_floor` registers get the publisher-noise index and as many the padding index (pitfall P2)."""
+
+@final
+class TupleNoise:
+    """Frequency noise of execution phases one and two."""
+
+    def __new__(
+        cls, *, mechanism: str, contributors: int, maximum_frequency: int, frequency: tuple[float, float]
+    ) -> TupleNoise: ...
+
+@final
+class Baseline:
+    """The noise whose mean the aggregator subtracts."""
+
+    def __new__(cls, *, mechanism: str, contributors: int, privacy: tuple[float, float]) -> Baseline: ...
+
+@final
+class NoiseParameters:
+    @property
+    def shift_offset(self) -> int:
+        """mu: counts are drawn in [0, 2 mu] around it."""
+    @property
+    def p(self) -> float | None:
+        """Of the geometric mechanism."""
+    @property
+    def sigma_distributed(self) -> float | None:
+        """Of one contributor's discrete Gaussian."""
+
+@final
+class ReachFigures:
+    """What execution phase two finds at the aggregator."""
+
+    @property
+    def reach(self) -> int: ...
+    @property
+    def tuples(self) -> int:
+        """Tuples received."""
+    @property
+    def blind(self) -> int:
+        """Tuples of blind-histogram noise."""
+    @property
+    def kept(self) -> int:
+        """Rows of the matrix."""
+    @property
+    def active(self) -> int:
+        """Active registers after all baselines."""
+
+def llv2_setup(
+    *,
+    own: Sequence[str],
+    received: Sequence[str],
+    output: str,
+    public_key: bytes | None,
+    maximum_frequency: int,
+    noise: RegisterNoise | None,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> int:
+    """Setup phase (LLv2 specification, section 3): own and received registers and noise, sorted. Returns the registers written."""
+
+def llv2_blind_registers(
+    *,
+    inputs: Sequence[str],
+    output: str,
+    secret_key: bytes,
+    public_key: bytes,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> int:
+    """Execution phase one, not aggregator (4.1). Returns the registers written."""
+
+def llv2_join_registers(
+    *,
+    inputs: Sequence[str],
+    output: str,
+    secret_key: bytes,
+    public_key: bytes,
+    sketches: int,
+    noise: TupleNoise | None,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> int:
+    """Execution phase one, aggregator (4.2, 4.3). Members of a group keep their input order. Returns the tuples written."""
+
+def llv2_decrypt_flags(
+    *,
+    inputs: Sequence[str],
+    output: str,
+    secret_key: bytes,
+    public_key: bytes,
+    partial_public_key: bytes,
+    noise: TupleNoise | None,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> int:
+    """Execution phase two, not aggregator (5.1). Returns the tuples written."""
+
+def llv2_estimate_reach(
+    *,
+    inputs: Sequence[str],
+    output: str,
+    secret_key: bytes,
+    public_key: bytes,
+    maximum_frequency: int,
+    decay_rate: float,
+    sketch_size: int,
+    sampling_width: float,
+    reach_baseline: Baseline | None,
+    noise: TupleNoise | None,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> ReachFigures:
+    """Execution phase two, aggregator (5.2 to 5.4): reach, and the same-key matrix as output."""
+
+def llv2_decrypt_counts(
+    *,
+    inputs: Sequence[str],
+    output: str,
+    secret_key: bytes,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> int:
+    """Execution phase three, not aggregator (6.1). Returns the ciphertexts written."""
+
+def llv2_estimate_frequency(
+    *,
+    inputs: Sequence[str],
+    secret_key: bytes,
+    maximum_frequency: int,
+    baseline: Baseline | None,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> dict[int, float]:
+    """Execution phase three, aggregator (6.2): share of each frequency; the last one means "or more"; zeros are left out."""
+
+def build_sketch(
+    vids: Sequence[int],
+    *,
+    decay_rate: float,
+    size: int,
+    sampling_indicator_size: int,
+    sampling_start: float = 0.0,
+    sampling_width: float = 1.0,
+) -> list[tuple[int, int, int]]:
+    """Registers (index, key + 1 or 0 if destroyed, frequency) by index; a VID counts once for each time it is given."""
+
+def encrypt_sketch(
+    registers: Sequence[tuple[int, int, int]],
+    *,
+    output: str,
+    public_key: bytes,
+    maximum_frequency: int,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> int:
+    """198 bytes a register, in the given order, under the combined key of all duchies. Returns the registers written."""
+
+def vid_sample(vid: int) -> float:
+    """The single-precision number in [0, 1] by which a VID is sampled."""
+
+def fingerprint64(data: bytes) -> int:
+    """FarmHash Fingerprint64."""
+
+def generate_key_pair() -> tuple[bytes, bytes]:
+    """Secret (big-endian without leading zeros) and public element."""
+
+def public_element(secret: bytes) -> bytes: ...
+def combine_public_keys(elements: Sequence[bytes]) -> bytes:
+    """Their sum; each element is validated, and a sum at infinity is refused."""
+
+def check_point(encoding: bytes) -> bytes:
+    """The compressed form of a valid point, compressed or not."""
+
+def hash_to_curve(data: bytes) -> bytes: ...
+def estimate_reach(*, decay_rate: float, size: int, active: int, sampling_width: float) -> int: ...
+def noise_parameters(
+    *, mechanism: str, epsilon: float, delta: float, contributors: int, sensitivity: float
+) -> NoiseParameters: ...
+def sample_noise(
+    *,
+    mechanism: str,
+    epsilon: float,
+    delta: float,
+    contributors: int,
+    sensitivity: float,
+    count: int,
+    randomness: Randomness,
+) -> list[int]:
+    """Noise counts of one contributor, for tests of the distribution."""
