@@ -1,8 +1,8 @@
 """A development PKI: every party's root, TLS identity, signing and encryption keys, in one private directory.
 
-One directory holds the keys of all parties, so it proves nothing to anybody: its roots are named `INSECURE development`,
-live 30 days, and are refused by servers that were not started with --allow-development-certificates. The roots' own keys
-are never written: nothing can be issued later, make a new directory instead.
+One directory holds the keys of all parties, so it proves nothing to anybody: its roots are named `INSECURE
+development`, live 30 days, and are refused by servers that were not started with --allow-development-certificates. The
+roots' own keys are never written: nothing can be issued later, make a new directory instead.
 """
 
 from __future__ import annotations
