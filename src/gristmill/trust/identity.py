@@ -72,7 +72,11 @@ class Parties:
             raise Unauthenticated("no client certificate was presented", cure="connect with this party's certificate")
         if _first(facts, "x509_pem_cert_chain") is not None:
             raise Unauthenticated("more than one client certificate was presented", cure="present the leaf alone")
-        return self.owner(x509.load_pem_x509_certificate(certificate))
+        try:
+            leaf = x509.load_pem_x509_certificate(certificate)
+        except ValueError:
+            raise Unauthenticated("the client certificate is malformed", cure="issue a new one") from None
+        return self.owner(leaf)
 
     def owner(self, leaf: x509.Certificate) -> str:
         """The party whose root issued `leaf`; `Unauthenticated` if there is none."""

@@ -25,6 +25,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ElGamalPublicKey(_message.Message):
+    """Duchies leave elliptic_curve_id unset where they publish, sign and order their keys: 70 bytes."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ELLIPTIC_CURVE_ID_FIELD_NUMBER: _builtins.int
@@ -50,6 +52,8 @@ Global___ElGamalPublicKey: _TypeAlias = ElGamalPublicKey  # noqa: Y015
 
 @_typing.final
 class SignedMessage(_message.Message):
+    """What is signed is message.value; the deprecated data repeats it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_FIELD_NUMBER: _builtins.int

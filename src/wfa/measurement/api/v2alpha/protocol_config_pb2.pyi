@@ -64,7 +64,9 @@ class ProtocolConfig(_message.Message):
         CONTINUOUS_GAUSSIAN: ProtocolConfig._NoiseMechanism.ValueType  # 5
         DETERMINISTIC_TRUNCATED_LAPLACE: ProtocolConfig._NoiseMechanism.ValueType  # 6
 
-    class NoiseMechanism(_NoiseMechanism, metaclass=_NoiseMechanismEnumTypeWrapper): ...
+    class NoiseMechanism(_NoiseMechanism, metaclass=_NoiseMechanismEnumTypeWrapper):
+        """Not numbered as in the system API: convert by name."""
+
     NOISE_MECHANISM_UNSPECIFIED: ProtocolConfig.NoiseMechanism.ValueType  # 0
     NONE: ProtocolConfig.NoiseMechanism.ValueType  # 3
     GEOMETRIC: ProtocolConfig.NoiseMechanism.ValueType  # 1

@@ -275,6 +275,7 @@ class AdvanceComputationStageRequest(_message.Message):
     AFTER_TRANSITION_FIELD_NUMBER: _builtins.int
     LOCK_EXTENSION_FIELD_NUMBER: _builtins.int
     outputBlobs: _builtins.int
+    """Spelled so in text and JSON formats too."""
     after_transition: Global___AdvanceComputationStageRequest.AfterTransition.ValueType
     @_builtins.property
     def token(self) -> _computation_token_pb2.ComputationToken: ...

@@ -56,6 +56,7 @@ class SetContinuationTokenRequest(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
+    """There is no field 1."""
     def __init__(
         self,
         *,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ContinuationTokensStub:
-    """Missing associated documentation comment in .proto file."""
+    """The method names start with a lower-case letter, so the paths on the wire do too.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -47,7 +48,8 @@ class ContinuationTokensStub:
 
 
 class ContinuationTokensServicer:
-    """Missing associated documentation comment in .proto file."""
+    """The method names start with a lower-case letter, so the paths on the wire do too.
+    """
 
     def getContinuationToken(self, request, context):
         """Missing associated documentation comment in .proto file."""
@@ -83,7 +85,8 @@ def add_ContinuationTokensServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ContinuationTokens:
-    """Missing associated documentation comment in .proto file."""
+    """The method names start with a lower-case letter, so the paths on the wire do too.
+    """
 
     @staticmethod
     def getContinuationToken(request,

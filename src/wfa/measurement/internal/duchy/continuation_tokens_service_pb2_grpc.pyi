@@ -27,6 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ContinuationTokensStub:
+    """The method names start with a lower-case letter, so the paths on the wire do too."""
+
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
@@ -36,11 +38,15 @@ class ContinuationTokensStub:
 
 @_typing.type_check_only
 class ContinuationTokensAsyncStub(ContinuationTokensStub):
+    """The method names start with a lower-case letter, so the paths on the wire do too."""
+
     def __init__(self, channel: _aio.Channel) -> None: ...
     getContinuationToken: _aio.UnaryUnaryMultiCallable[_continuation_tokens_service_pb2.GetContinuationTokenRequest, _continuation_tokens_service_pb2.GetContinuationTokenResponse]  # type: ignore[assignment]
     setContinuationToken: _aio.UnaryUnaryMultiCallable[_continuation_tokens_service_pb2.SetContinuationTokenRequest, _continuation_tokens_service_pb2.SetContinuationTokenResponse]  # type: ignore[assignment]
 
 class ContinuationTokensServicer(metaclass=_abc_1.ABCMeta):
+    """The method names start with a lower-case letter, so the paths on the wire do too."""
+
     @_abc_1.abstractmethod
     def getContinuationToken(
         self,

@@ -29,7 +29,8 @@ class _NoiseMechanismEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoiseM
     NONE: _NoiseMechanism.ValueType  # 4
     DETERMINISTIC_TRUNCATED_LAPLACE: _NoiseMechanism.ValueType  # 5
 
-class NoiseMechanism(_NoiseMechanism, metaclass=_NoiseMechanismEnumTypeWrapper): ...
+class NoiseMechanism(_NoiseMechanism, metaclass=_NoiseMechanismEnumTypeWrapper):
+    """Numbered as in the system API, not as in the public API: convert by name."""
 
 NOISE_MECHANISM_UNSPECIFIED: NoiseMechanism.ValueType  # 0
 GEOMETRIC: NoiseMechanism.ValueType  # 1

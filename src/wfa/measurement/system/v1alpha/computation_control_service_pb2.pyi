@@ -220,6 +220,7 @@ class GetComputationStageRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """computations/{computation}/participants/{duchy}/stage"""
     def __init__(
         self,
         *,

@@ -96,6 +96,7 @@ class ConfirmComputationParticipantRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     etag: _builtins.str
+    """There is no field 2."""
     def __init__(
         self,
         *,

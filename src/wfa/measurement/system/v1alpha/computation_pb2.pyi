@@ -73,7 +73,9 @@ class Computation(_message.Message):
             NONE: Computation.MpcProtocolConfig._NoiseMechanism.ValueType  # 4
             DETERMINISTIC_TRUNCATED_LAPLACE: Computation.MpcProtocolConfig._NoiseMechanism.ValueType  # 5
 
-        class NoiseMechanism(_NoiseMechanism, metaclass=_NoiseMechanismEnumTypeWrapper): ...
+        class NoiseMechanism(_NoiseMechanism, metaclass=_NoiseMechanismEnumTypeWrapper):
+            """Not numbered as in the public API: convert by name."""
+
         NOISE_MECHANISM_UNSPECIFIED: Computation.MpcProtocolConfig.NoiseMechanism.ValueType  # 0
         GEOMETRIC: Computation.MpcProtocolConfig.NoiseMechanism.ValueType  # 1
         DISCRETE_GAUSSIAN: Computation.MpcProtocolConfig.NoiseMechanism.ValueType  # 2
