@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import chisquare  # type: ignore[import-untyped]
 
 from gristmill import _native
 from reference.noise import Noise, noise
