@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +19,9 @@ class DuchyPorts:
     async_computation_control: int
     computation_control: int
     requisition_fulfillment: int
+
+    def all(self) -> tuple[int, ...]:
+        return astuple(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Wiring:
             f"--computation-control-port={ports.computation_control}",
             f"--requisition-fulfillment-port={ports.requisition_fulfillment}",
             f"--sqlite-database={state / 'duchy.sqlite'}",
-            f"--file-system-storage-directory={state / 'blobs'}",
+            f"--file-system-storage-directory={self.blobs(name)}",
             f"--key-encryption-key-file={party.key_encryption_keyset_file}",
             f"--protocols-setup-config={party.protocols_setup_config_file}",
             f"--authority-key-identifier-to-principal-map-file={self.keys.principal_map_file}",
@@ -84,11 +87,37 @@ class Wiring:
             f"--consent-signaling-certificate-resource-name={party.certificate}",
             f"--consent-signaling-certificate-der-file={party.signing_certificate_file}",
             f"--consent-signaling-private-key-der-file={party.signing_key_file}",
-            f"--file-system-storage-directory={self.state(duchy) / 'blobs'}",
+            f"--file-system-storage-directory={self.blobs(duchy)}",
             f"--parallelism={self.parallelism}",
             f"--work-lock-duration={self.lease // timedelta(milliseconds=1)}ms",
             "--polling-interval=200ms",
         ]
+
+    def data_provider(self, name: str) -> list[str]:
+        """It sends its sketch to one of the duchies, another one than its neighbour in the list."""
+        party = self.keys.data_provider(name)
+        duchies = list(self.ports)
+        duchy = duchies[self.keys.data_providers.index(party) % len(duchies)]
+        return [
+            "edp",
+            *self._tls(party),
+            f"--consortium-directory={self.keys.directory}",
+            f"--data-provider={name}",
+            f"--events={self.events(name)}",
+            "--id-column=tailnum",
+            f"--kingdom-public-api-target={HOST}:{self.kingdom_port}",
+            f"--kingdom-public-api-cert-host={self.keys.kingdom.cert_host}",
+            f"--requisition-fulfillment-target={duchy}={HOST}:{self.ports[duchy].requisition_fulfillment}",
+            "--polling-interval=200ms",
+        ]
+
+    def blobs(self, duchy: str) -> Path:
+        """Where a duchy's servers and mills keep blobs."""
+        return self.state(duchy) / "blobs"
+
+    def events(self, provider: str) -> Path:
+        """The file of a data provider's events."""
+        return self.state(provider) / "events.csv"
 
     def state(self, party: str) -> Path:
         """The directory in which a party keeps what it knows."""

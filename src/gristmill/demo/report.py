@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from gristmill.consumer.result import MeasurementResult
 from gristmill.demo.flights import Truth
 
 if TYPE_CHECKING:
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 BAR: Final = 26
 """Width of the chart's bars, in characters."""
+
+
+INTERVALS: Final = (
+    "How the 95 % intervals are computed: from the measured values alone. The variances of the sketch, of the sampling "
+    "of people and of the noise are added and carried from registers to people by the slope of the estimator; an "
+    "interval is 1.96 standard deviations to either side (gristmill.consumer.intervals)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,51 @@ class StageTime:
     duchy: str
     stage: str
     duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes of the data providers' encrypted sketches, and of the messages between duchies."""
+
+    sketches: int
+    between_duchies: int
+
+
+def answer_of(result: MeasurementResult) -> Answer:
+    """The measured values with their 95 % intervals."""
+    from gristmill.consumer.intervals import frequency_intervals, reach_interval
+
+    epsilon, delta = result.reach_privacy
+    reach = reach_interval(
+        reach=result.reach,
+        decay_rate=result.decay_rate,
+        sketch_size=result.sketch_size,
+        sampling_width=result.sampling_width,
+        epsilon=epsilon,
+        delta=delta,
+        mechanism=result.noise_mechanism,
+    )
+    shares: dict[int, Estimate] = {}
+    if result.frequency_privacy:
+        frequency_epsilon, frequency_delta = result.frequency_privacy
+        intervals = frequency_intervals(
+            distribution=result.frequency,
+            reach=result.reach,
+            decay_rate=result.decay_rate,
+            sketch_size=result.sketch_size,
+            sampling_width=result.sampling_width,
+            epsilon=epsilon,
+            delta=delta,
+            frequency_epsilon=frequency_epsilon,
+            frequency_delta=frequency_delta,
+            maximum_frequency=result.maximum_frequency,
+            mechanism=result.noise_mechanism,
+        )
+        shares = {
+            times: Estimate(result.frequency.get(times, 0.0), interval.low, interval.high)
+            for times, interval in intervals.items()
+        }
+    return Answer(Estimate(result.reach, reach.low, reach.high), shares)
 
 
 def results(answer: Answer, exact: Truth, *, unicode: bool = True) -> RenderableType:
@@ -106,6 +159,20 @@ def verdict(answer: Answer, exact: Truth) -> str:
     estimates += [(estimate, exact.frequency.get(times, 0.0)) for times, estimate in answer.frequency.items()]
     inside = sum(estimate.holds(value) for estimate, value in estimates)
     return f"{inside} of {len(estimates)} exact values lie inside their 95 % interval (about 19 of 20 should)."
+
+
+def what_left(traffic: Traffic) -> str:
+    """One sentence: what each party gave out of its hands."""
+    return (
+        f"What left each party: the airports sent {_size(traffic.sketches)} of encrypted registers, no tail number; "
+        f"the duchies sent each other {_size(traffic.between_duchies)} of re-encrypted, shuffled ciphertexts, and the "
+        "aggregator the result, which only the measurement consumer can decrypt; the kingdom passed on signed "
+        "specifications, public keys and that result."
+    )
+
+
+def _size(length: int) -> str:
+    return f"{length / 1e6:.1f} MB" if length >= 1e6 else f"{length / 1e3:.0f} kB"
 
 
 def stage_times(times: Sequence[StageTime]) -> RenderableType:

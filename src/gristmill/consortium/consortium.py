@@ -1,0 +1,117 @@
+"""A kingdom, duchies with their mills, and data providers: started, watched and stopped together on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from gristmill.consortium.inspection import Inspection
+from gristmill.consortium.processes import Child, Processes, free_ports, listens
+from gristmill.consortium.wiring import HOST, DuchyPorts, Wiring
+from gristmill.consumer.client import Consumer
+from gristmill.consumer.keys import ConsumerKeys
+from gristmill.trust import development
+from gristmill.trust.channels import Target
+from gristmill.trust.files import make_private_directory, write_private_file
+
+DUCHIES: Final = ("worker1", "worker2", "aggregator")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may differ between consortiums.
+
+    Attributes:
+        lease: for how long mills claim a stage. They report their progress three times as often.
+        parallelism: threads of one mill's cryptography.
+        mills: mills of each duchy; 0 starts none.
+        kingdom_flags: further flags of the kingdom, such as sketch and noise parameters.
+    """
+
+    lease: timedelta = timedelta(seconds=3)
+    parallelism: int = field(default_factory=lambda: os.cpu_count() or 1)
+    mills: int = 1
+    kingdom_flags: Sequence[str] = ()
+
+
+class Consortium:
+    """Runs from `start` (or entering it as a context) until `stop`.
+
+    Args:
+        directory: new or empty; receives `keys/`, `logs/` and a directory of state for each party.
+        events: data provider -> its events as CSV text with the columns date and tailnum.
+    """
+
+    def __init__(self, directory: Path, events: Mapping[str, str], options: Options | None = None) -> None:
+        self.directory, self.options = directory.absolute(), options or Options()
+        make_private_directory(self.directory, what="the consortium's directory")
+        self.keys = development.make(self.directory / "keys", duchies=DUCHIES, data_providers=tuple(events))
+        ports = iter(free_ports(1 + 4 * len(DUCHIES)))
+        self.wiring = Wiring(
+            directory=self.directory,
+            keys=self.keys,
+            kingdom_port=next(ports),
+            ports={duchy: DuchyPorts(*(next(ports) for _ in range(4))) for duchy in DUCHIES},
+            lease=self.options.lease,
+            parallelism=self.options.parallelism,
+        )
+        for party in ("kingdom", *DUCHIES, *events):
+            make_private_directory(self.wiring.state(party), what=f"the directory of {party}")
+        for provider, text in events.items():
+            write_private_file(self.wiring.events(provider), text.encode())
+        self.processes = Processes(self.directory / "logs", os.environ)
+        self._mills_started = dict.fromkeys(DUCHIES, 0)
+
+    def start(self) -> None:
+        """Return when every server answers. PartyFailed names the one that does not, and its log."""
+        self.processes.logs.mkdir(mode=0o700, exist_ok=True)
+        self.processes.start("kingdom", [*self.wiring.kingdom(), *self.options.kingdom_flags])
+        for duchy in DUCHIES:
+            self.processes.start(duchy, self.wiring.duchy(duchy))
+        self.processes.wait_for("kingdom", lambda: listens([self.wiring.kingdom_port]))
+        for duchy, ports in self.wiring.ports.items():
+            self.processes.wait_for(duchy, lambda ports=ports: listens(ports.all()))  # type: ignore[misc]
+        for duchy in DUCHIES:
+            for _ in range(self.options.mills):
+                self.start_mill(duchy)
+        for provider in self.keys.data_providers:
+            self.processes.start(provider.name, self.wiring.data_provider(provider.name))
+
+    def start_mill(self, duchy: str) -> Child:
+        """One more mill for a duchy; how many there are at a time is the caller's choice."""
+        self._mills_started[duchy] += 1
+        name = f"{duchy} mill {self._mills_started[duchy]}"
+        return self.processes.start(name, self.wiring.mill(duchy, name.replace(" ", "-")))
+
+    def check(self) -> None:
+        """PartyFailed if a process has ended by itself."""
+        self.processes.check()
+
+    def stop(self) -> None:
+        self.processes.stop()
+
+    def consumer(self) -> Consumer:
+        """The measurement consumer's connection to the kingdom."""
+        target = Target(f"{HOST}:{self.wiring.kingdom_port}", self.keys.kingdom.cert_host)
+        return Consumer(ConsumerKeys.of(self.keys), target)
+
+    def inspection(self, duchy: str) -> Inspection:
+        return Inspection(self.keys.duchy(duchy), self.wiring.ports[duchy].internal_api)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
