@@ -47,7 +47,12 @@ class AsyncComputationControl(AsyncComputationControlServicer):
     """Keeps nothing: all state is the internal API's."""
 
     def __init__(
-        self, duchy: str, computations: ComputationsAsyncStub, *, maximum_attempts: int = 2**31 - 1, timeout: float = 30.0
+        self,
+        duchy: str,
+        computations: ComputationsAsyncStub,
+        *,
+        maximum_attempts: int = 2**31 - 1,
+        timeout: float = 30.0,
     ) -> None:
         self._duchy, self._computations = duchy, computations
         self._maximum_attempts, self._timeout = maximum_attempts, timeout

@@ -40,9 +40,7 @@ def read_promise(metadata: Mapping[str, str]) -> Promise:
         raise InvalidRequest("metadata gristmill-length is not a number of bytes")
     if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise InvalidRequest("metadata gristmill-sha256 is not 64 lower-case hex digits")
-    return Promise(
-        int(length) if length is not None else None, bytes.fromhex(digest) if digest is not None else None
-    )
+    return Promise(int(length) if length is not None else None, bytes.fromhex(digest) if digest is not None else None)
 
 
 async def keep(

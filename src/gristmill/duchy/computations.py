@@ -1,7 +1,7 @@
 """The wire-compatible services of the internal API: Computations, ComputationStats, ContinuationTokens.
 
 Statuses: where the wire's table says UNKNOWN for a failed precondition or a malformed request, this answers
-FAILED_PRECONDITION or INVALID_ARGUMENT. An existing mill treats all three as permanent, and a person sees what is wrong.
+FAILED_PRECONDITION or INVALID_ARGUMENT. An existing mill treats all three as permanent; a person sees what is wrong.
 
 A caller of ours sends the metadata `gristmill-fence` and `gristmill-owner`; its writes then go through while it holds
 the lease, whoever else has written. Without them the token's version is compared, as the wire says.
@@ -103,7 +103,9 @@ class Computations(ComputationsServicer):
         guard = guard_of(context, request.token)
         token = await self._store.finish(request.token, request.ending_computation_stage, request.reason, guard)
         reason = ComputationDetails.CompletedReason.Name(token.computation_details.ending_state)
-        self._tell(token, f"finished as {reason}", guard.owner if isinstance(guard, Fence) else request.token.lock_owner)
+        self._tell(
+            token, f"finished as {reason}", guard.owner if isinstance(guard, Fence) else request.token.lock_owner
+        )
         return wire.FinishComputationResponse(token=token)
 
     async def ClaimWork(self, request: wire.ClaimWorkRequest, context: Context) -> wire.ClaimWorkResponse:  # noqa: N802

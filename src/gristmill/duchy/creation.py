@@ -66,9 +66,7 @@ def create_request(duchy: str, setup: ProtocolsSetupConfig, computation: Computa
     if protocol != "liquid_legions_v2":
         raise PermanentFailure(f"mpc_protocol_config is {protocol}, which this version of the duchy cannot compute")
     _require(setup.HasField("liquid_legions_v2"), "this duchy has no role in liquid_legions_v2")
-    _fill_liquid_legions(
-        details.liquid_legions_v2, setup, computation.mpc_protocol_config.liquid_legions_v2, spec
-    )
+    _fill_liquid_legions(details.liquid_legions_v2, setup, computation.mpc_protocol_config.liquid_legions_v2, spec)
     return CreateComputationRequest(
         computation_type=ComputationTypeEnum.LIQUID_LEGIONS_SKETCH_AGGREGATION_V2,
         global_computation_id=computation_id,

@@ -21,7 +21,9 @@ from wfa.measurement.internal.duchy import async_computation_control_service_pb2
 if TYPE_CHECKING:
     from gristmill.blobs import Digest
     from gristmill.proto.duchy.orchestration_pb2_grpc import SlotsAsyncStub
-    from wfa.measurement.internal.duchy.async_computation_control_service_pb2_grpc import AsyncComputationControlAsyncStub
+    from wfa.measurement.internal.duchy.async_computation_control_service_pb2_grpc import (
+        AsyncComputationControlAsyncStub,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ DEADLINE: Final = 30.0
 TERMINAL: Final = frozenset({Computation.SUCCEEDED, Computation.FAILED, Computation.CANCELLED})
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818  # not an error: the herald was told to
     """The herald is being stopped; what it was doing stays undone and comes again after the next start."""
 
 
@@ -169,7 +169,9 @@ class Hearing:
         failure.failure.error_time.FromDatetime(datetime.now(UTC))
         self._best_effort(
             "fail at the kingdom",
-            lambda: self._persist(lambda: self._services.participants.FailComputationParticipant(failure, timeout=DEADLINE)),
+            lambda: self._persist(
+                lambda: self._services.participants.FailComputationParticipant(failure, timeout=DEADLINE)
+            ),
         )
         self._finish_failed(computation_id)
 
@@ -206,7 +208,7 @@ class Hearing:
                 log.warning(f"could not {what}", status=error.code().name, reason=error.details())
 
     def _persist(self, call: Callable[[], object]) -> None:
-        """Call until it works: for ever while a service is down, a few times while others write or errors are unclear."""
+        """Call until it works: for ever while a service is down, a few times while others write or it is unclear."""
         failures, pauses = 0, 0
         while True:
             try:

@@ -55,11 +55,15 @@ class Herald:
     """`run` blocks until `stop` is called from another thread."""
 
     def __init__(
-        self, kingdom: KingdomComputationsStub, positions: ContinuationTokensStub, hearing: Hearing, stopping: threading.Event
+        self,
+        kingdom: KingdomComputationsStub,
+        positions: ContinuationTokensStub,
+        hearing: Hearing,
+        stopping: threading.Event,
     ) -> None:
         self._kingdom, self._positions, self._hearing, self._stopping = kingdom, positions, hearing, stopping
         self._run = LeadingRun()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `stop` may interrupt the very thread that holds it: a signal
         self._waiting: dict[str, deque[Said]] = {}
         self._stream: grpc.Future[Any] | None = None
         self._last_heard = time.monotonic()

@@ -47,7 +47,8 @@ def open_herald(
     """
     if not deletable <= TERMINAL:
         raise ConfigurationError(
-            "a computation that has not ended cannot be deleted", cure="Give terminal states: SUCCEEDED, FAILED, CANCELLED."
+            "a computation that has not ended cannot be deleted",
+            cure="Give terminal states: SUCCEEDED, FAILED, CANCELLED.",
         )
     stopping = threading.Event()
     with (

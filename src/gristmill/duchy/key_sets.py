@@ -26,7 +26,9 @@ def with_participants(details: ComputationDetails, computation: Computation, agg
 
     Raises PermanentFailure when a participant has no key, or the aggregator does not take part.
     """
-    found = {participant.duchy_id: participant for participant in map(_participant, computation.computation_participants)}
+    found = {
+        participant.duchy_id: participant for participant in map(_participant, computation.computation_participants)
+    }
     if aggregator not in found or len(found) != len(computation.computation_participants):
         raise PermanentFailure(f"the participants {', '.join(found)} are no ring with the aggregator {aggregator}")
     order = ring_order(

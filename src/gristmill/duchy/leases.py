@@ -16,8 +16,6 @@ from gristmill.proto.duchy.orchestration_pb2_grpc import OrchestrationServicer, 
 from gristmill.protocols.table import Fact
 from gristmill.store import Fence, Store
 
-
-
 _FACTS: Final = {orchestration_pb2.KEYS_SET: Fact.KEYS_SET, orchestration_pb2.STARTED: Fact.STARTED}
 
 

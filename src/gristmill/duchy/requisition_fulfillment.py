@@ -104,9 +104,14 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
             sketch = token.computation_details.liquid_legions_v2.parameters.sketch_parameters
             path = f"{self._duchy}/{token.global_computation_id}/{requisition_id}/{token_hex(8)}"
             digest = await bodies.keep(
-                self._blobs, requisition_key(path), chunks,
-                unit=REGISTER, limit=(sketch.size + NOISE_ALLOWANCE) * REGISTER, promise=promise, what="the encrypted sketch",
-            )  # fmt: skip
+                self._blobs,
+                requisition_key(path),
+                chunks,
+                unit=REGISTER,
+                limit=(sketch.size + NOISE_ALLOWANCE) * REGISTER,
+                promise=promise,
+                what="the encrypted sketch",
+            )
             await self._record(token, key, path, digest)
             told.info("kept", bytes=digest.length)
         await self._tell_kingdom(token.global_computation_id, requisition_id, header)
@@ -161,7 +166,7 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
                 raise
 
     async def _fulfilled_here(self, computation_id: str, name: str) -> bool:
-        """Whether the kingdom has it already as fulfilled at this duchy: an earlier call worked, its answer was lost."""
+        """Whether the kingdom has it as fulfilled at this duchy: an earlier call worked, its answer was lost."""
         try:
             computation = await self._kingdom_computations.GetComputation(
                 system_computations.GetComputationRequest(name=names.computation(computation_id)), timeout=self._timeout
@@ -189,7 +194,9 @@ def verify(
     """
     details = token.computation_details
     if details.kingdom_computation.public_api_version != API_VERSION:
-        raise PreconditionFailed(f"the computation's API version {details.kingdom_computation.public_api_version!r} is unknown")
+        raise PreconditionFailed(
+            f"the computation's API version {details.kingdom_computation.public_api_version!r} is unknown"
+        )
     check_fulfillment(
         fingerprint=header.requisition_fingerprint,
         expected_fingerprint=requisition.external_key.requisition_fingerprint,

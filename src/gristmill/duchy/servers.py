@@ -2,7 +2,8 @@
 
 They can share a process and a loop (`gristmill duchy`, tests) or have one each. Which one may trust whom is decided
 here: internal API and async control accept certificates under this duchy's own root only, because their messages carry
-secrets; computation control accepts the duchies of the info file, requisition fulfillment the data providers of its map.
+secrets; computation control accepts the duchies of the info file, requisition fulfillment the data providers of its
+map.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def own_credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
 def kingdom_credentials(
     tls: TlsFiles, info_file: Path | None = None, others: list[x509.Certificate] | None = None
 ) -> grpc.ChannelCredentials:
-    """For channels to the kingdom, whose root no file names: any root of the bundle but those of known other parties."""
+    """For channels to the kingdom, whose root no file names: any root of the bundle but those of known others."""
     roots = Roots.read(tls.collection_file, allow_development=tls.allow_development)
     duchies = [each.root for each in read_duchies(info_file, roots).values()] if info_file else []
     return client_credentials(roots.without([own_root(tls), *duchies, *(others or ())]), tls)

@@ -43,9 +43,7 @@ class Answers(grpc.aio.ServerInterceptor):
             return handler
         behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
         wrap = (
-            grpc.stream_unary_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler
+            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
         method = handler_call_details.method
 
@@ -90,7 +88,9 @@ async def _abort(context: Context, error: GristmillError) -> Never:
 
 def where(error: BaseException) -> list[str]:
     """The innermost calls of a traceback, without the error's text."""
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)[-6:]]
+    return [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)[-6:]
+    ]
 
 
 def _trailing(error: grpc.aio.AioRpcError) -> tuple[tuple[str, bytes], ...]:
