@@ -96,6 +96,17 @@ def learn_participants(known: ComputationDetails, heard: ComputationDetails) -> 
     return learned
 
 
+def keep_participants(known: ComputationDetails, given: ComputationDetails) -> ComputationDetails:
+    """The given details, with the participants that are known already. Raises PreconditionFailed if they differ."""
+    before = [participant.duchy_id for participant in known.liquid_legions_v2.participant]
+    after = [participant.duchy_id for participant in given.liquid_legions_v2.participant]
+    if not after:
+        return learn_participants(given, known)
+    if before and before != after:
+        raise PreconditionFailed(f"the participants are {', '.join(before)}; they cannot become {', '.join(after)}")
+    return given
+
+
 def with_reach(details: ComputationDetails, reach: int) -> ComputationDetails:
     """The details with the reach where a mill that resumes looks for it."""
     found = ComputationDetails()

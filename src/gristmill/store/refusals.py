@@ -15,7 +15,7 @@ from gristmill.errors import PreconditionFailed as Precondition
 DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
 
 
-class Explained(GristmillError):
+class Explained(GristmillError):  # noqa: N818
     """An error with a reason that programs can read."""
 
     reason: ClassVar[str]

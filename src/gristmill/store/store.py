@@ -145,7 +145,7 @@ class Store:
         self,
         token: ComputationToken,
         ending_stage: ComputationStage,
-        reason: ComputationDetails.CompletedReason,
+        reason: ComputationDetails.CompletedReason.ValueType,
         guard: Guard,
     ) -> ComputationToken:
         """End the computation, from any stage; SUCCEEDED only from the end of its path. Its key is destroyed.
@@ -286,7 +286,7 @@ class Store:
         """May this message come now? FILL with the path to write the body to, unique to this delivery, or REPEAT.
 
         NotFound; InvalidRequest: another protocol, unknown message; Conflict: too early, come back;
-        PermissionDenied: another duchy sends this; PreconditionFailed: never awaited here, or the computation has ended.
+        PermissionDenied: another duchy sends this; PreconditionFailed: never awaited here, or ended.
         """
         async with self._read() as transaction:
             return await messages.judge(transaction, message)

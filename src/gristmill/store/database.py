@@ -1,0 +1,96 @@
+"""One database: SQLite in write-ahead mode, or Postgres at READ COMMITTED. Transactions, and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import BigInteger, ColumnElement, event, literal, literal_column, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gristmill.errors import ConfigurationError
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+BUSY_SECONDS = 30
+MICROSECONDS = literal_column("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", BigInteger)
+
+
+class Database:
+    """Where transactions come from. Times are integers: microseconds since the epoch."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _with_driver(url)
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine = _sqlite(self._url) if self.is_sqlite else create_async_engine(self._url, pool_pre_ping=True)
+        # SQLite has one writer at a time and its waiting is not fair: inside this process writers queue here.
+        self._writer = asyncio.Lock() if self.is_sqlite else nullcontext()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
+        """A transaction and its time. Commits at the end, rolls back on an exception."""
+        async with self._writer, self._engine.connect() as connection:
+            await connection.execution_options(gristmill_writes=True)
+            async with connection.begin():
+                yield connection, await self._now(connection)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
+        """A transaction that writes nothing; on SQLite it neither waits for writers nor holds them up."""
+        async with self._engine.connect() as connection:
+            if not self.is_sqlite:
+                # Several statements make one picture, for instance a token.
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with connection.begin():
+                yield connection, await self._now(connection)
+
+    def now(self) -> ColumnElement[int]:
+        """The time as part of a statement: the database's clock; on SQLite, which has none, the host's."""
+        return literal(time.time_ns() // 1000, BigInteger) if self.is_sqlite else MICROSECONDS
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def _now(self, connection: AsyncConnection) -> int:
+        if self.is_sqlite:
+            return time.time_ns() // 1000
+        return int((await connection.execute(select(MICROSECONDS))).scalar_one())
+
+
+def _with_driver(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        return parsed.set(drivername=DRIVERS[parsed.get_backend_name()])
+    except (KeyError, sqlalchemy.exc.ArgumentError):
+        raise ConfigurationError(
+            "the database URL is neither sqlite:// nor postgresql://",
+            cure="Use sqlite:////absolute/path.db or postgresql://user@host/database.",
+        ) from None
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    if url.database:
+        # Its journal and shared memory files take the permissions of the file.
+        os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # The sqlite3 module begins DEFERRED, and only at the first write: take its transactions into our own hands.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: sqlalchemy.Connection) -> None:
+        writes = connection.get_execution_options().get("gristmill_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,1 @@
+"""Alembic scripts; see gristmill.store.migrate."""
