@@ -191,8 +191,8 @@ _CALLS: dict[str, Callable[[Stage], Call]] = {
 
 def encryption_calls(run: Mapping[str, Any]) -> list[tuple[str, Call, bytes]]:
     """(role, call, recorded sketch) for each data provider whose scalars the file has."""
-    scalars = run.get("sketch_encryption_random_scalars") or []
-    if not scalars:
+    scalars = run.get("sketch_encryption_random_scalars")
+    if not scalars or not run.get("plain_sketches"):
         return []
     element = run.get("combined_public_key_element")
     elements = [element] if element else [key["element"] for key in run["duchy_keys"]]

@@ -4,6 +4,8 @@ from math import exp, trunc
 
 from scipy.special import exp1  # type: ignore[import-untyped]
 
+from reference.sketch import float32
+
 
 def expected_active(decay_rate: float, size: int, reach: int) -> float:
     """How many registers `reach` people touch on average."""
@@ -15,7 +17,7 @@ def expected_active(decay_rate: float, size: int, reach: int) -> float:
 
 
 def estimate_reach(*, decay_rate: float, size: int, active: int, sampling_width: float) -> int:
-    """The original's integer bisection, overshoots included: no active register gives 1."""
+    """The original's integer bisection, overshoots included (no active register gives 1); the width is float32."""
     if decay_rate <= 1 or active >= size:
         raise ValueError("the decay rate must exceed 1, and the sketch must not be saturated")
     low, high = 0, 1
@@ -28,4 +30,4 @@ def estimate_reach(*, decay_rate: float, size: int, active: int, sampling_width:
         else:
             low = middle + 1
         middle = (low + high) // 2
-    return trunc(middle / sampling_width)
+    return trunc(middle / float32(sampling_width))
