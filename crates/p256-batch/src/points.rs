@@ -190,6 +190,18 @@ impl Points {
         self.zip(other, |a, b| a - b)
     }
 
+    /// Sums of consecutive runs of the given lengths; an empty run sums to infinity.
+    #[must_use]
+    pub fn sums(&self, lengths: impl IntoIterator<Item = usize>) -> Self {
+        let mut left = self.0.as_slice();
+        let sum = |length| {
+            let (run, rest) = left.split_at(length);
+            left = rest;
+            run.iter().sum()
+        };
+        Self(lengths.into_iter().map(sum).collect())
+    }
+
     /// Every point times one secret scalar.
     #[must_use]
     pub fn times(&self, scalar: &SecretScalar) -> Self {

@@ -107,6 +107,12 @@ impl Ciphertexts {
         Self { u: self.u.gather(positions.clone()), e: self.e.gather(positions) }
     }
 
+    /// Sums of consecutive runs of the given lengths.
+    #[must_use]
+    pub fn sums(&self, lengths: impl IntoIterator<Item = usize> + Clone) -> Self {
+        Self { u: self.u.sums(lengths.clone()), e: self.e.sums(lengths) }
+    }
+
     /// e - x u: what is left when this key's layer is taken off.
     pub fn decrypt(&self, key: &SecretScalar) -> Points {
         self.e.minus(&self.u.times(key))

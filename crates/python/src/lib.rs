@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the stub is where these functions are documented")]
 
 mod errors;
+mod llv2;
 mod noise;
 mod primitives;
 mod sketch;
@@ -14,6 +15,11 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::errors::{Cancelled, InternalError, InvalidArgument};
+    #[pymodule_export]
+    use crate::llv2::{
+        ReachFigures, llv2_blind_registers, llv2_decrypt_counts, llv2_decrypt_flags, llv2_estimate_frequency,
+        llv2_estimate_reach, llv2_join_registers, llv2_setup,
+    };
     #[pymodule_export]
     use crate::noise::{Baseline, NoiseParameters, RegisterNoise, TupleNoise, noise_parameters, sample_noise};
     #[pymodule_export]

@@ -1,16 +1,67 @@
 //! Liquid Legions version 2: reach and frequency. One function a stage and role, from files to a file.
 //!
 //! Records are fixed-size: a register is the ciphertexts of index, key and count; a tuple those of three flags and a count.
+//! Comments name the order of the random draws where it is not plain, because recorded runs are repeated byte for byte.
 
+mod join;
+mod merge;
 mod noise;
+mod phase_one;
+mod phase_three;
+mod phase_two;
+mod reach;
+mod register_noise;
+mod setup;
+mod tuple_noise;
 
+pub use join::join_registers;
 pub use noise::{Baseline, RegisterNoise, TupleNoise};
+pub use phase_one::blind_registers;
+pub use phase_three::{decrypt_counts, estimate_frequency};
+pub use phase_two::decrypt_flags;
+pub use reach::{Measurement, ReachFigures, estimate_reach};
+pub use setup::setup;
+
+use crate::el_gamal::CIPHERTEXT_SIZE;
+use crate::randomness::Randomness;
+use crate::sort::Sorter;
+use crate::work::Work;
+use crate::{error::Result, files::Output};
+use std::path::PathBuf;
 
 /// Bytes of a register: ciphertexts of index, key and count.
-pub const REGISTER_SIZE: usize = 198;
+pub const REGISTER_SIZE: usize = 3 * CIPHERTEXT_SIZE;
 /// Where the index ciphertext starts in a register.
 pub const INDEX: usize = 0;
 /// Where the key ciphertext starts in a register.
-pub const KEY: usize = 66;
+pub const KEY: usize = CIPHERTEXT_SIZE;
 /// Where the count ciphertext starts in a register.
-pub const COUNT: usize = 132;
+pub const COUNT: usize = 2 * CIPHERTEXT_SIZE;
+/// Bytes of a tuple: ciphertexts of flags A, B, C and of the count.
+pub const TUPLE_SIZE: usize = 4 * CIPHERTEXT_SIZE;
+/// Where the three flag ciphertexts start in a tuple.
+pub const FLAGS: [usize; 3] = [0, CIPHERTEXT_SIZE, 2 * CIPHERTEXT_SIZE];
+/// Where the count ciphertext starts in a tuple.
+pub const TUPLE_COUNT: usize = 3 * CIPHERTEXT_SIZE;
+
+/// What every stage is given.
+pub struct Stage<'a> {
+    /// Input files, read in order as one vector.
+    pub inputs: &'a [PathBuf],
+    /// The file to be made.
+    pub output: PathBuf,
+    /// Where random draws come from.
+    pub randomness: &'a Randomness,
+    /// Threads, blocks, progress.
+    pub work: Work<'a>,
+    /// Bytes of records held for sorting before they are spilled.
+    pub sort_memory: u64,
+}
+
+impl Stage<'_> {
+    /// Writes all records of a sorter.
+    fn write_sorted<const N: usize>(&self, sorter: Sorter<N>, output: &mut Output) -> Result<()> {
+        // Sorting runs on the stage's threads.
+        self.work.run(|| sorter.drain(|block| output.write(block)))
+    }
+}

@@ -1,0 +1,43 @@
+//! Execution phase one, not aggregator (LLv2 specification, section 4.1).
+
+use super::{COUNT, INDEX, KEY, REGISTER_SIZE, Stage};
+use crate::el_gamal::{Ciphertexts, PublicKey, secret_key};
+use crate::error::Result;
+use crate::files::{Input, Output};
+use crate::sort::Sorter;
+
+/// Draws before the first register: the Pohlig-Hellman key and one that is not used.
+const HEADER: u64 = 2;
+/// Draws of a register: key, count.
+const PER_REGISTER: u64 = 2;
+
+/// Blinds each register's index under a Pohlig-Hellman key made for this call, re-randomises key and count, and sorts.
+pub fn blind_registers(stage: &Stage<'_>, secret: &[u8], public_key: &[u8]) -> Result<u64> {
+    let (secret, public_key) = (secret_key(secret)?, PublicKey::decode(public_key, "composite public key")?);
+    let mut input = Input::open(stage.inputs, REGISTER_SIZE, "combined register vector")?;
+    let registers = input.records();
+    let draws = stage.randomness.begin()?;
+    let pohlig_hellman = draws.scalar(0)?;
+    let mut output = Output::create(&stage.output)?;
+    let mut sorter = Sorter::<REGISTER_SIZE>::new(registers, output.folder(), stage.sort_memory)?;
+    stage.work.expect(registers);
+    stage.work.read(&mut input, |first, mut block| {
+        stage.work.in_place(first, &mut block, REGISTER_SIZE, |first, records| {
+            let count = records.len() / REGISTER_SIZE;
+            let scalars = draws.scalars(HEADER + PER_REGISTER * first, PER_REGISTER as usize * count)?;
+            let index = Ciphertexts::decode(records, REGISTER_SIZE, INDEX)?;
+            index.blind(&secret, &pohlig_hellman).encode_into(records, REGISTER_SIZE, INDEX)?;
+            for (column, offset) in [KEY, COUNT].into_iter().enumerate() {
+                let ciphertexts = Ciphertexts::decode(records, REGISTER_SIZE, offset)?;
+                let fresh = ciphertexts.re_randomise(&public_key, &scalars.column(2, column));
+                fresh.encode_into(records, REGISTER_SIZE, offset)?;
+            }
+            Ok(())
+        })?;
+        sorter.push(&block)
+    })?;
+    draws.finish(HEADER + PER_REGISTER * registers)?;
+    stage.write_sorted(sorter, &mut output)?;
+    output.finish()?;
+    Ok(registers)
+}

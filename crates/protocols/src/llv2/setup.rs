@@ -1,0 +1,88 @@
+//! Setup phase, every duchy (LLv2 specification, section 3).
+
+use super::register_noise::{NoiseRegisters, hash_texts};
+use super::{COUNT, INDEX, KEY, REGISTER_SIZE, RegisterNoise, Stage};
+use crate::constants::{DESTROYED_KEY, RANDOM_COUNT_PREFIX};
+use crate::el_gamal::{Ciphertexts, PublicKey};
+use crate::error::{Result, require};
+use crate::files::{Input, Output};
+use crate::randomness::Draws;
+use crate::sort::Sorter;
+use p256_batch::{Points, hash_to_curve_vartime};
+use std::path::PathBuf;
+
+/// Draws before the registers of a reach measurement, and again before the noise: none of them is used.
+const HEADER: u64 = 3;
+/// Draws of a register that is rewritten: key, text of the count, count.
+const PER_REGISTER: u64 = 3;
+
+/// Shuffles the duchy's own registers (`stage.inputs`), those received, and noise, by sorting their encryptions.
+///
+/// Own registers come from data providers, so every point of them is validated here; received ones are validated by whoever
+/// computes on them. If only reach is measured, own keys and counts are replaced by ones that say nothing.
+pub fn setup(
+    stage: &Stage<'_>,
+    received: &[PathBuf],
+    public_key: Option<&[u8]>,
+    maximum_frequency: i64,
+    noise: Option<&RegisterNoise>,
+) -> Result<u64> {
+    require!(maximum_frequency >= 1, "maximum frequency: {maximum_frequency}, at least 1 is needed");
+    let mut own = Input::open(stage.inputs, REGISTER_SIZE, "requisition register vector")?;
+    let mut received = Input::open(received, REGISTER_SIZE, "combined register vector")?;
+    let rewrite = maximum_frequency == 1 && own.records() > 0;
+    require!(!rewrite || noise.is_some(), "a reach measurement needs noise parameters to rewrite registers");
+    let key = match noise {
+        Some(_) => Some(PublicKey::decode(public_key.unwrap_or_default(), "composite public key")?),
+        None => None,
+    };
+    let draws = stage.randomness.begin()?;
+    let mut position = 0;
+    let noise = match (noise, &key) {
+        (Some(noise), Some(key)) => {
+            let own_draws = if rewrite { HEADER + PER_REGISTER * own.records() } else { 0 };
+            position = own_draws + HEADER;
+            Some((NoiseRegisters::new(noise.draw(&draws)?, position), key))
+        }
+        _ => None,
+    };
+    let added = noise.as_ref().map_or(0, |(noise, _)| noise.total());
+    let total = own.records() + received.records() + added;
+    stage.work.expect(total);
+    let mut output = Output::create(&stage.output)?;
+    let mut sorter = Sorter::<REGISTER_SIZE>::new(total, output.folder(), stage.sort_memory)?;
+    stage.work.read(&mut own, |first, mut block| {
+        stage.work.in_place(first, &mut block, REGISTER_SIZE, |first, records| {
+            for offset in [INDEX, KEY, COUNT] {
+                Ciphertexts::decode(records, REGISTER_SIZE, offset)?;
+            }
+            match &key {
+                Some(key) if rewrite => forget_key_and_count(key, &draws, first, records),
+                _ => Ok(()),
+            }
+        })?;
+        sorter.push(&block)
+    })?;
+    stage.work.read(&mut received, |_, block| {
+        stage.work.advance((block.len() / REGISTER_SIZE) as u64)?;
+        sorter.push(&block)
+    })?;
+    if let Some((noise, key)) = noise {
+        position = noise.write(&stage.work, key, &draws, |block| sorter.push(block))?;
+    }
+    draws.finish(position)?;
+    stage.write_sorted(sorter, &mut output)?;
+    output.finish()?;
+    Ok(total)
+}
+
+/// Key := encryption of the destroyed key, count := encryption of a random point.
+fn forget_key_and_count(key: &PublicKey, draws: &Draws<'_>, first: u64, records: &mut [u8]) -> Result<()> {
+    let count = records.len() / REGISTER_SIZE;
+    let scalars = draws.scalars(HEADER + PER_REGISTER * first, PER_REGISTER as usize * count)?;
+    let destroyed = Points::repeat(hash_to_curve_vartime(DESTROYED_KEY.as_bytes()), count);
+    key.encrypt(&destroyed, &scalars.column(3, 0)).encode_into(records, REGISTER_SIZE, KEY)?;
+
+    let random = hash_texts(RANDOM_COUNT_PREFIX, &scalars.column(3, 1));
+    key.encrypt(&random, &scalars.column(3, 2)).encode_into(records, REGISTER_SIZE, COUNT)
+}
