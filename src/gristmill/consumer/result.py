@@ -68,7 +68,7 @@ def open_result(measurement: Measurement, certificate: Certificate, keys: Consum
 
 
 def _own_specification(measurement: Measurement, keys: ConsumerKeys) -> MeasurementSpec:
-    """The specification that comes back with the measurement, once it is seen to be the one that this consumer signed."""
+    """The specification that comes back with the measurement, once it is seen to be the one that we signed."""
     signed = measurement.measurement_spec
     signature = Signature(signed.signature, signed.signature_algorithm_oid)
     verify(signed_bytes(signed), signature, keys.signer.certificate, what="the measurement specification")

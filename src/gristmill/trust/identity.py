@@ -58,6 +58,14 @@ class Parties:
         """The roots that the server's TLS has to accept for these parties."""
         return [root for _, root in self._parties.values()]
 
+    def roots_of(self, prefix: str) -> dict[str, x509.Certificate]:
+        """The parties whose names begin with `prefix`, each with its root (of several, the first)."""
+        found: dict[str, x509.Certificate] = {}
+        for name, root in self._parties.values():
+            if name.startswith(prefix):
+                found.setdefault(name, root)
+        return found
+
     def caller(self, context: Call) -> str:
         """The name of the party at the other end.
 

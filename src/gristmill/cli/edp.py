@@ -1,0 +1,162 @@
+"""`gristmill edp`: a data provider that fulfils requisitions from a file of events."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gristmill.cli import flags
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    flags.add_tls(parser)
+    flags.add_development(parser)
+    _add_identity(parser)
+    _add_events(parser)
+    flags.add_kingdom_public_client(parser)
+    group = parser.add_argument_group("duchy to deliver to")
+    group.add_argument(
+        "--requisition-fulfillment-target", type=flags.target, required=True, metavar="HOST:PORT", help="its server"
+    )
+    group.add_argument("--requisition-fulfillment-duchy", required=True, metavar="ID", help="which duchy it is")
+    group.add_argument(
+        "--requisition-fulfillment-cert-host",
+        metavar="NAME",
+        help="name expected in its certificate (the duchy info file's)",
+    )
+    group = parser.add_argument_group("work")
+    group.add_argument("--polling-interval", type=flags.positive_duration, default=timedelta(seconds=1), help="(1s)")
+    group.add_argument("--parallelism", type=flags.integer(1), default=1, metavar="N", help="threads to encrypt (1)")
+    group.add_argument(
+        "--spool-directory",
+        type=Path,
+        metavar="DIR",
+        help="where encrypted sketches wait to be sent (the system's place for temporary files)",
+    )
+    flags.add_boolean(group, "--once", default=False, help="end when a requisition has been answered (false)")
+    flags.add_logging(parser)
+
+
+def _add_identity(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data provider")
+    group.add_argument("--data-provider", required=True, metavar="NAME", help="resource name, dataProviders/{id}")
+    group.add_argument(
+        "--private-keyset-file",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="Tink keyset that requisition specifications are decrypted with",
+    )
+    group.add_argument(
+        "--duchy-info-config",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="DuchyCertConfig as textproto: every duchy's ID, host and root certificate",
+    )
+    group.add_argument(
+        "--authority-key-identifier-to-principal-map-file",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="AuthorityKeyToPrincipalMap as textproto: the measurement consumers' roots",
+    )
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("events")
+    group.add_argument(
+        "--events-file", type=Path, required=True, metavar="FILE", help="CSV with a header line (.gz and .xz too)"
+    )
+    group.add_argument("--id-column", default="id", metavar="COLUMN", help="whose event it is (id)")
+    flags.add_map(group, "--where", metavar="COLUMN=VALUE", help="only rows with this value; repeat for more columns")
+    group.add_argument("--time-column", metavar="COLUMN", help="when it was, ISO 8601; without a zone: UTC")
+    group.add_argument("--start", type=_time, metavar="TIME", help="only events from this time on")
+    group.add_argument("--end", type=_time, metavar="TIME", help="only events before this time")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import signal
+    import tempfile
+    from contextlib import nullcontext
+
+    from gristmill.edp.daemon import DataProvider, Settings
+    from gristmill.edp.events import EventFile, Events
+    from gristmill.errors import ConfigurationError
+    from gristmill.observe import logs, metrics
+    from gristmill.trust.channels import Target
+    from gristmill.trust.process import disable_core_dumps
+
+    disable_core_dumps()
+    logging = flags.logging(arguments)
+    logs.configure(level=logging.level)
+    if (arguments.start or arguments.end) and not arguments.time_column:
+        raise ConfigurationError("--start and --end need --time-column", cure="Name the column that has the times.")
+    keys, cert_hosts = _keys(arguments)
+    duchy = arguments.requisition_fulfillment_duchy
+    if duchy not in keys.duchy_roots:
+        raise ConfigurationError(f"the duchy info file has no duchy {duchy}", cure="Check the two flags.")
+    kingdom = flags.kingdom_public_client(arguments)
+    events = Events.read(
+        EventFile(
+            arguments.events_file,
+            arguments.id_column,
+            flags.mapping("--where", arguments.where),
+            arguments.time_column,
+            arguments.start,
+            arguments.end,
+        )
+    )
+    settings = Settings(
+        kingdom=Target(kingdom.target, kingdom.cert_host or ""),
+        fulfillment_duchy=duchy,
+        fulfillment=Target(
+            arguments.requisition_fulfillment_target,
+            arguments.requisition_fulfillment_cert_host or cert_hosts[duchy],
+        ),
+        spool=arguments.spool_directory or Path(tempfile.gettempdir()),
+        polling_seconds=arguments.polling_interval.total_seconds(),
+        threads=arguments.parallelism,
+    )
+    provider = DataProvider(keys, settings, events)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: provider.stop())
+    with nullcontext() if logging.metrics_port is None else metrics.serve(logging.metrics_port):
+        try:
+            provider.run(once=arguments.once)
+        finally:
+            provider.close()
+    return 0
+
+
+def _keys(arguments: argparse.Namespace) -> tuple[DataProviderKeys, dict[str, str]]:
+    """The data provider's keys, and the name in each duchy's certificate."""
+    from gristmill.edp.keys import DataProviderKeys
+    from gristmill.trust.certificates import Roots
+    from gristmill.trust.files import TlsFiles
+    from gristmill.trust.hybrid import PrivateKeyset
+    from gristmill.trust.identity import principal_parties, read_duchies
+
+    tls = flags.tls(arguments)
+    allow = arguments.allow_development_certificates
+    roots = Roots.read(tls.collection_file, allow_development=allow)
+    duchies = read_duchies(arguments.duchy_info_config, roots)
+    principals = principal_parties(arguments.authority_key_identifier_to_principal_map_file, roots)
+    duchy_roots = {name: duchy.root for name, duchy in duchies.items()}
+    keys = DataProviderKeys(
+        name=arguments.data_provider,
+        keyset=PrivateKeyset.read(arguments.private_keyset_file),
+        tls=TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, allow),
+        kingdom_roots=tuple(roots.without([*duchy_roots.values(), *principals.roots])),
+        duchy_roots=duchy_roots,
+        consumer_roots=principals.roots_of("measurementConsumers/"),
+    )
+    return keys, {name: duchy.cert_host for name, duchy in duchies.items()}
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ISO 8601 time") from None
