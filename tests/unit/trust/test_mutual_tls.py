@@ -226,6 +226,13 @@ def test_a_plain_connection_has_no_caller(duchies: Parties) -> None:
         duchies.caller(Plain())
 
 
+def test_the_roots_of_one_kind_of_party_are_found_by_its_names(keys: DevelopmentKeys) -> None:
+    parties = principal_parties(keys.principal_map_file, keys.roots())
+    consumer = keys.measurement_consumer
+    assert parties.roots_of("measurementConsumers/") == {consumer.resource: root_of(consumer)}
+    assert list(parties.roots_of("dataProviders/")) == [provider.resource for provider in keys.data_providers]
+
+
 def test_two_parties_with_one_root_are_refused(keys: DevelopmentKeys) -> None:
     identifier = subject_key_identifier(root_of(keys.duchy("worker1"))) or b""
     with pytest.raises(ConfigurationError, match="worker1 and worker2 are configured with the same root"):
