@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from gristmill.consortium.inspection import Inspection
-from gristmill.consortium.processes import Child, Processes, free_ports, listens
+from gristmill.consortium.processes import COMMAND, Child, Processes, free_ports, listens
 from gristmill.consortium.wiring import HOST, DuchyPorts, Wiring
 from gristmill.consumer.client import Consumer
 from gristmill.consumer.keys import ConsumerKeys
@@ -30,13 +30,13 @@ class Options:
         lease: for how long mills claim a stage. They report their progress three times as often.
         parallelism: threads of one mill's cryptography.
         mills: mills of each duchy; 0 starts none.
-        kingdom_flags: further flags of the kingdom, such as sketch and noise parameters.
+        flags: process name ("kingdom", "worker1", "worker1 mill 1", a data provider) -> further flags of it.
     """
 
     lease: timedelta = timedelta(seconds=3)
     parallelism: int = field(default_factory=lambda: os.cpu_count() or 1)
     mills: int = 1
-    kingdom_flags: Sequence[str] = ()
+    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Consortium:
@@ -70,9 +70,9 @@ class Consortium:
     def start(self) -> None:
         """Return when every server answers. PartyFailed names the one that does not, and its log."""
         self.processes.logs.mkdir(mode=0o700, exist_ok=True)
-        self.processes.start("kingdom", [*self.wiring.kingdom(), *self.options.kingdom_flags])
+        self._start("kingdom", self.wiring.kingdom())
         for duchy in DUCHIES:
-            self.processes.start(duchy, self.wiring.duchy(duchy))
+            self._start(duchy, self.wiring.duchy(duchy))
         self.processes.wait_for("kingdom", lambda: listens([self.wiring.kingdom_port]))
         for duchy, ports in self.wiring.ports.items():
             self.processes.wait_for(duchy, lambda ports=ports: listens(ports.all()))  # type: ignore[misc]
@@ -80,13 +80,16 @@ class Consortium:
             for _ in range(self.options.mills):
                 self.start_mill(duchy)
         for provider in self.keys.data_providers:
-            self.processes.start(provider.name, self.wiring.data_provider(provider.name))
+            self._start(provider.name, self.wiring.data_provider(provider.name))
 
-    def start_mill(self, duchy: str) -> Child:
-        """One more mill for a duchy; how many there are at a time is the caller's choice."""
+    def start_mill(self, duchy: str, program: Sequence[str] = COMMAND) -> Child:
+        """One more mill for a duchy. `program` is what Python runs as one."""
         self._mills_started[duchy] += 1
         name = f"{duchy} mill {self._mills_started[duchy]}"
-        return self.processes.start(name, self.wiring.mill(duchy, name.replace(" ", "-")))
+        return self._start(name, self.wiring.mill(duchy, name.replace(" ", "-")), program)
+
+    def _start(self, name: str, arguments: Sequence[str], program: Sequence[str] = COMMAND) -> Child:
+        return self.processes.start(name, [*arguments, *self.options.flags.get(name, ())], program)
 
     def check(self) -> None:
         """PartyFailed if a process has ended by itself."""

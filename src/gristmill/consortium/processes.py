@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from gristmill.errors import PartyFailed
 
-_LAST_LINES = 8
+COMMAND: Final = ("-m", "gristmill.consortium.child")
+_LAST_LINES: Final = 8
 
 
 @dataclass(slots=True)
@@ -51,12 +52,12 @@ class Processes:
     environment: Mapping[str, str]
     children: list[Child] = field(default_factory=list)
 
-    def start(self, name: str, arguments: Sequence[str]) -> Child:
-        """Run `gristmill ARGUMENTS`."""
+    def start(self, name: str, arguments: Sequence[str], program: Sequence[str] = COMMAND) -> Child:
+        """Run `gristmill ARGUMENTS`, or another Python program with these arguments."""
         log = self.logs / f"{name.replace(' ', '-')}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 (our own command)
-                [sys.executable, "-P", "-m", "gristmill.consortium.child", *arguments],
+                [sys.executable, "-P", *program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
