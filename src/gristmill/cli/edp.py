@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gristmill.cli import flags
+
+if TYPE_CHECKING:
+    from gristmill.edp.keys import DataProviderKeys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -25,8 +25,8 @@ def write_encrypted_sketch(
 ) -> int:
     """Sample the VIDs, put them into a sketch, encrypt it to all duchies' keys together; the number of registers.
 
-    `output` must not exist; it becomes the concatenated registers, 198 bytes each. Without people in the sample it is an
-    empty file.
+    `output` must not exist; it becomes the concatenated registers, 198 bytes each. Without people in the sample it is
+    an empty file.
     """
     registers = _native.build_sketch(
         vids,
