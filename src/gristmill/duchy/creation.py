@@ -141,7 +141,8 @@ def _check_privacy(
 ) -> None:
     _require(isfinite(params.epsilon) and params.epsilon > 0 and params.epsilon >= least,
              f"{what}.epsilon is {params.epsilon}, which is too small")  # fmt: skip
-    _require(0 < params.delta < 1, f"{what}.delta is {params.delta}, not in (0, 1)")
+    # A delta of 1 hides nothing, but kingdoms choose it for the noise of developments.
+    _require(0 < params.delta <= 1, f"{what}.delta is {params.delta}, not in (0, 1]")
 
 
 def _copy(params: DifferentialPrivacyParams | SystemPrivacyParams, into: object) -> None:
