@@ -22,7 +22,10 @@ class TlsFiles:
 
 
 def read_private_file(path: Path, *, what: str) -> Secret:
-    """The content of a key file; `ConfigurationError` unless only its owner (this user or root) can read it."""
+    """The content of a key file; `ConfigurationError` unless only its owner (this user or root) can read it.
+
+    A process that is not root may read root's file through its group, as a mounted Kubernetes secret is read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -32,10 +35,11 @@ def read_private_file(path: Path, *, what: str) -> Secret:
         if not stat.S_ISREG(status.st_mode):
             raise ConfigurationError(f"{what} {path} is not a file", cure="check the flag")
         _require_owner(path, status, what)
-        if stat.S_IMODE(status.st_mode) & 0o077:
+        mounted = status.st_uid == 0 and os.geteuid() != 0
+        if stat.S_IMODE(status.st_mode) & (0o037 if mounted else 0o077):
             raise ConfigurationError(
                 f"{what} {path} can be read or written by other users (mode {stat.S_IMODE(status.st_mode):04o})",
-                cure=f"chmod 600 {path} (in Kubernetes: defaultMode: 0400 on the secret's volume)",
+                cure=f"chmod 600 {path} (in Kubernetes: defaultMode: 0400 on the secret's volume, 0440 with fsGroup)",
             )
         return Secret(file.read())
 

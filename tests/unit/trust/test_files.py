@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -38,6 +39,19 @@ def test_a_key_that_others_can_reach_is_refused_with_the_cure(tmp_path: Path, mo
     write_private_file(path, b"content")
     path.chmod(mode)
     with pytest.raises(ConfigurationError, match=f"mode {mode:04o}.*chmod 600 {path}"):
+        read_private_file(path, what="the key")
+
+
+def test_a_mounted_secret_is_read_through_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    write_private_file(path, b"content")
+    mine = os.fstat
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.fstat", lambda file: os.stat_result([*mine(file)[:4], 0, *mine(file)[5:10]]))  # root's
+    path.chmod(0o440)
+    assert read_private_file(path, what="the key") == Secret(b"content")
+    path.chmod(0o444)
+    with pytest.raises(ConfigurationError, match="0440 with fsGroup"):
         read_private_file(path, what="the key")
 
 
