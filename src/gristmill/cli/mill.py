@@ -1,0 +1,287 @@
+"""`gristmill mill llv2`: a worker for Liquid Legions v2, as a Job with a claimed item or as a daemon."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gristmill.cli import flags
+from gristmill.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import grpc
+
+    from gristmill.blobs import BlobStore
+    from gristmill.mill.process import ClaimedItem, Mill
+    from gristmill.trust.identity import Duchy
+
+COMPUTATION_TYPES = {
+    "LIQUID_LEGIONS_SKETCH_AGGREGATION_V2": 1,
+    "REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2": 2,
+    "HONEST_MAJORITY_SHARE_SHUFFLE": 3,
+    "TRUS_TEE": 4,
+}
+LLV2 = "LIQUID_LEGIONS_SKETCH_AGGREGATION_V2"
+SHUTDOWN_SECONDS = 25.0
+"""From SIGTERM until the process ends at the latest, however its stage behaves."""
+HANG_EXIT_CODE = 70
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("protocol", choices=("llv2",), help="llv2: Liquid Legions v2")
+    flags.add_tls(parser)
+    flags.add_identity(parser)
+    flags.add_computations_client(parser)
+    flags.add_kingdom_system_client(parser)
+    flags.add_storage(parser)
+    flags.add_logging(parser)
+    flags.add_development(parser)
+    _add_mill(parser)
+    _add_claimed(parser)
+    _add_patience(parser)
+
+
+def _add_mill(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("mill")
+    group.add_argument("--mill-id", metavar="ID", help="lock owner and name in logs (the environment's HOSTNAME)")
+    flags.add_map(
+        group,
+        "--duchy-computation-control-target",
+        metavar="DUCHY=HOST:PORT",
+        help="control server of each duchy; this duchy's own entry is ignored",
+    )
+    group.add_argument(
+        "--work-lock-duration",
+        type=flags.positive_duration,
+        default=timedelta(minutes=5),
+        help="lock of the mill's own claims where leases cannot be renewed (5m)",
+    )
+    group.add_argument(
+        "--bytes-per-chunk",
+        "--request-chunk-size-bytes",
+        type=flags.integer(1, flags.LARGEST_CHUNK),
+        default=1024 * 1024,
+        metavar="N",
+        help="payload of each message to a peer (1 MiB)",
+    )
+    group.add_argument("--parallelism", type=flags.integer(1, 1024), default=1, metavar="N", help="threads a stage (1)")
+    group.add_argument("--channel-shutdown-timeout", type=flags.duration, help="accepted; channels close at once")
+    group.add_argument("--consent-signaling-certificate-resource-name", required=True, metavar="NAME")
+    group.add_argument("--consent-signaling-certificate-der-file", type=Path, required=True, metavar="FILE")
+    group.add_argument("--consent-signaling-private-key-der-file", type=Path, required=True, metavar="FILE")
+
+
+def _add_claimed(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to work on (all three, or --daemon)")
+    group.add_argument("--claimed-computation-id", metavar="ID", help="global ID of the item claimed for this mill")
+    group.add_argument("--claimed-computation-version", type=flags.integer(), metavar="N", help="its token's version")
+    flags.add_enum(group, "--claimed-computation-type", COMPUTATION_TYPES, metavar="TYPE", help="its ComputationType")
+    flags.add_boolean(group, "--daemon", default=False, help="poll for work for ever instead of ending when it is done")
+    group.add_argument(
+        "--polling-interval", type=flags.positive_duration, default=timedelta(seconds=2), help="of --daemon (2s)"
+    )
+
+
+def _add_patience(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("patience")
+    group.add_argument(
+        "--retry-window",
+        type=flags.duration,
+        default=timedelta(minutes=10),
+        help="how long transient errors are retried in place (10m)",
+    )
+    group.add_argument(
+        "--stall-timeout",
+        type=flags.positive_duration,
+        default=timedelta(minutes=10),
+        help="a stage without progress for so long is given up (10m)",
+    )
+    group.add_argument(
+        "--maximum-attempts",
+        type=flags.integer(1),
+        default=10,
+        metavar="N",
+        help="failures until the computation fails",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from gristmill.observe import logs, metrics
+    from gristmill.trust.process import disable_core_dumps
+
+    disable_core_dumps()
+    logging = flags.logging(arguments)
+    logs.configure(level=logging.level)
+    item, computation_type = _work_to_do(arguments)
+    with ExitStack() as stack:
+        stack.enter_context(nullcontext() if logging.metrics_port is None else metrics.serve(logging.metrics_port))
+        mill = _mill(arguments, computation_type, stack)
+        return _run_until_stopped(mill, item, arguments.polling_interval if arguments.daemon else None)
+
+
+def _work_to_do(arguments: argparse.Namespace) -> tuple[ClaimedItem | None, int]:
+    """The claimed item, if any, and the computation type."""
+    names = ("claimed_computation_id", "claimed_computation_version", "claimed_computation_type")
+    given = [name for name in names if getattr(arguments, name) is not None]
+    if len(given) < len(names) and not (arguments.daemon and set(given) <= {"claimed_computation_type"}):
+        missing = ", ".join(f"--{name.replace('_', '-')}" for name in names if name not in given)
+        raise ConfigurationError(f"{missing} must be given", cure="Give all three of the claimed item, or --daemon.")
+    type_name = arguments.claimed_computation_type or LLV2
+    if type_name != LLV2:
+        raise ConfigurationError(
+            f"this version of the mill cannot work on {type_name}", cure=f"Let it claim {LLV2} only."
+        )
+    if arguments.claimed_computation_id is None:
+        return None, COMPUTATION_TYPES[type_name]
+    from gristmill.mill.process import ClaimedItem
+
+    item = ClaimedItem(arguments.claimed_computation_id, arguments.claimed_computation_version)
+    return item, COMPUTATION_TYPES[type_name]
+
+
+def _mill(arguments: argparse.Namespace, computation_type: int, stack: ExitStack) -> Mill:
+    """Everything read, checked and connected. ConfigurationError says what is missing."""
+    from gristmill.mill.internal_api import InternalApi
+    from gristmill.mill.job import Services
+    from gristmill.mill.kingdom import Kingdom
+    from gristmill.mill.peers import Peers
+    from gristmill.mill.process import Mill
+    from gristmill.mill.runner import Patience, Runner
+    from gristmill.trust import channels
+    from gristmill.trust.certificates import Roots
+    from gristmill.trust.files import TlsFiles
+    from gristmill.trust.identity import read_duchies
+    from gristmill.trust.signatures import Signer
+
+    mill_id = arguments.mill_id or os.environ.get("HOSTNAME", "")
+    if not mill_id:
+        raise ConfigurationError("the mill has no ID", cure="Give --mill-id, or set HOSTNAME.")
+    tls, identity = flags.tls(arguments), flags.identity(arguments)
+    files = TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, arguments.allow_development_certificates)
+    roots = Roots.read(tls.collection_file, allow_development=files.allow_development)
+    if identity.info_file is None:
+        raise ConfigurationError("--duchy-info-config must be given")
+    duchies = read_duchies(identity.info_file, roots)
+    if identity.duchy not in duchies:
+        raise ConfigurationError(
+            f"duchy {identity.duchy} is not in {identity.info_file}", cure="Give this duchy an entry, too."
+        )
+    targets = _targets(arguments, duchies, identity.duchy)
+    signer = Signer.read(
+        certificate=arguments.consent_signaling_certificate_der_file,
+        key=arguments.consent_signaling_private_key_der_file,
+    )
+
+    def connect(target: channels.Target, credentials: grpc.ChannelCredentials) -> grpc.Channel:
+        import grpc
+
+        channel = stack.enter_context(channels.channel(target, credentials))
+        if arguments.debug_verbose_grpc_client_logging:
+            from gristmill.observe.calls import LoggedClient
+
+            return grpc.intercept_channel(channel, LoggedClient())
+        return channel
+
+    own = duchies[identity.duchy].root
+    trusted_of_kingdom = [root for root in roots if root == own or root not in [each.root for each in duchies.values()]]
+    internal = flags.computations_client(arguments)
+    internal_target = channels.Target(internal.target, internal.cert_host or "", internal.deadline.total_seconds())
+    internal_credentials = channels.client_credentials([own], files)
+    system = flags.kingdom_system_client(arguments)
+    kingdom_channel = connect(
+        channels.Target(system.target, system.cert_host or ""), channels.client_credentials(trusted_of_kingdom, files)
+    )
+    kingdom = Kingdom(kingdom_channel, identity.duchy, mill_id)
+    peers = {
+        name: connect(
+            channels.Target(target, duchies[name].cert_host), channels.client_credentials([duchies[name].root], files)
+        )
+        for name, target in targets.items()
+    }
+    services = Services(
+        duchy=identity.duchy,
+        blobs=_blobs(arguments, roots, connect),
+        kingdom=kingdom,
+        peers=Peers(peers, identity.duchy, arguments.bytes_per_chunk),
+        signer=signer,
+        certificate=arguments.consent_signaling_certificate_resource_name,
+        duchies=duchies,
+        threads=arguments.parallelism,
+    )
+    api, renewals = (
+        InternalApi(connect(internal_target, internal_credentials), mill_id, internal.deadline) for _ in range(2)
+    )
+    patience = Patience(arguments.retry_window, arguments.stall_timeout, arguments.maximum_attempts)
+    runner = Runner(services, renewals, patience, on_hang=lambda: os._exit(HANG_EXIT_CODE))
+    return Mill(api, runner, kingdom, computation_type=computation_type, lock_duration=arguments.work_lock_duration)
+
+
+def _targets(arguments: argparse.Namespace, duchies: Mapping[str, Duchy], own: str) -> Mapping[str, str]:
+    """The control server of every other duchy of the info file."""
+    name = "--duchy-computation-control-target"
+    given = flags.mapping(name, arguments.duchy_computation_control_target)
+    missing = [duchy for duchy in duchies if duchy != own and duchy not in given]
+    if missing:
+        raise ConfigurationError(
+            f"{name} has no entry for {', '.join(missing)}", cure="Give one for every duchy of the duchy info file."
+        )
+    try:
+        return {duchy: flags.target(given[duchy]) for duchy in duchies if duchy != own}
+    except argparse.ArgumentTypeError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def _blobs(arguments: argparse.Namespace, roots: object, connect: object) -> BlobStore:
+    from gristmill.blobs import open_blobs
+    from gristmill.trust import channels
+
+    def forwarded(target: str, cert_host: str | None) -> grpc.Channel:
+        # This server asks for no client certificate.
+        credentials = channels.client_credentials(roots, None)  # type: ignore[arg-type]
+        return connect(channels.Target(target, cert_host or ""), credentials)  # type: ignore[operator,no-any-return]
+
+    return open_blobs(flags.storage(arguments), forwarded)
+
+
+def _run_until_stopped(mill: Mill, item: ClaimedItem | None, polling: timedelta | None) -> int:
+    """Run the mill in a thread of its own: a native call would keep the main thread from hearing SIGTERM."""
+    failures: list[BaseException] = []
+    stopping = threading.Event()
+
+    def work() -> None:
+        try:
+            if item is not None:
+                mill.work_claimed(item)
+            if polling is None:
+                mill.drain()
+            else:
+                mill.poll(polling)
+        except BaseException as error:
+            failures.append(error)
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        # In a thread of its own, because the interrupted code may hold the locks that this needs.
+        threading.Thread(target=mill.stop, name="stop", daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    worker = threading.Thread(target=work, name="mill", daemon=True)
+    worker.start()
+    while worker.is_alive() and not stopping.is_set():
+        worker.join(0.2)
+    worker.join(SHUTDOWN_SECONDS)
+    if worker.is_alive():
+        print("gristmill: the stage did not end in time", file=sys.stderr, flush=True)
+        os._exit(1)
+    if failures:
+        raise failures[0]
+    return 0

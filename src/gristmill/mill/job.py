@@ -1,0 +1,98 @@
+"""What an action is given: the claimed stage, this duchy's seat, the files, and whom it may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from gristmill.errors import BadInput
+from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
+
+if TYPE_CHECKING:
+    from gristmill.blobs import BlobStore
+    from gristmill.mill.activity import Activity
+    from gristmill.mill.claims import Claim
+    from gristmill.mill.kingdom import Kingdom
+    from gristmill.mill.peers import Peers
+    from gristmill.protocols.table import Seat, Stage, Work
+    from gristmill.trust.identity import Duchy
+    from gristmill.trust.signatures import Signer
+    from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
+    from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
+        LiquidLegionsSketchAggregationV2,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything outside a stage that a mill uses, the same for all stages."""
+
+    duchy: str
+    blobs: BlobStore
+    kingdom: Kingdom
+    peers: Peers
+    signer: Signer
+    certificate: str
+    """The signer's certificate at the kingdom, `duchies/{duchy}/certificates/{id}`."""
+    duchies: Mapping[str, Duchy]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One claimed work row. `inputs` and `requisitions` are verified files, in the order of the token."""
+
+    claim: Claim
+    seat: Seat
+    row: Work
+    services: Services
+    inputs: tuple[Path, ...] = ()
+    requisitions: tuple[Path, ...] = ()
+
+    @property
+    def stage(self) -> Stage:
+        return self.row.stage
+
+    @property
+    def activity(self) -> Activity:
+        return self.claim.activity
+
+    @property
+    def token(self) -> ComputationToken:
+        """As the last write left it."""
+        return self.claim.token
+
+    @property
+    def details(self) -> LiquidLegionsSketchAggregationV2.ComputationDetails:
+        return self.token.computation_details.liquid_legions_v2
+
+    @property
+    def maximum_frequency(self) -> int:
+        """Unset means 1: reach alone."""
+        return max(1, self.details.parameters.maximum_frequency)
+
+    def measurement_spec(self) -> MeasurementSpec:
+        """The measurement consumer's specification. BadInput when it is none."""
+        try:
+            return MeasurementSpec.FromString(self.token.computation_details.kingdom_computation.measurement_spec)
+        except DecodeError:
+            raise BadInput("the measurement specification of the computation is no MeasurementSpec") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a computing action finds out besides its output file."""
+
+    reach: int | None = None
+    commitment: bytes = b""
+    """To the seed of the setup phase's generator."""
+
+
+Act = Callable[[Job], None]
+"""An action without output: what it does can be repeated."""
+Compute = Callable[[Job, Path], Found]
+"""An action that makes the file at the given path, which does not exist yet, from the job's files."""

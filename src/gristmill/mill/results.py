@@ -1,0 +1,83 @@
+"""The result: put together, checked, signed, encrypted to the measurement consumer, handed to the kingdom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from gristmill.errors import BadInput, PermanentFailure, ResultInvalid
+from gristmill.mill.job import Job
+from gristmill.trust import hybrid
+from wfa.measurement.api.v2alpha.crypto_pb2 import EncryptionPublicKey
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
+from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
+    CompleteExecutionPhaseThreeAtAggregatorResponse,
+)
+from wfa.measurement.system.v1alpha.computations_service_pb2 import SetComputationResultRequest
+
+TOLERANCE = 1e-6
+"""By how much the shares of a distribution may miss 1, for rounding."""
+
+
+def deliver(job: Job, output: Path, reach: int | None) -> None:
+    """Hand the result in. `output` is the last stage's kept blob, `reach` what phase two found."""
+    job.activity.begin("delivering the result")
+    if reach is None:
+        raise PermanentFailure("the reach that execution phase two found was not kept")
+    result = _result(reach, _distribution(output) if job.maximum_frequency > 1 else None, job.maximum_frequency)
+    serialized_key, key = _consumer_key(job)
+    signed = job.services.signer.sign_message(result)
+    job.claim.check()
+    job.services.kingdom.set_result(
+        SetComputationResultRequest(
+            name=f"computations/{job.claim.computation}",
+            aggregator_certificate=job.services.certificate,
+            result_public_key=serialized_key,
+            encrypted_result=hybrid.encrypt(signed.SerializeToString(deterministic=True), key),
+            public_api_version=job.token.computation_details.kingdom_computation.public_api_version or "v2alpha",
+        ),
+        job.activity,
+    )
+
+
+def _result(reach: int, distribution: Mapping[int, float] | None, maximum_frequency: int) -> Measurement.Result:
+    """ResultInvalid for figures that cannot be."""
+    if reach < 0:
+        raise ResultInvalid(f"the reach is negative: {reach}")
+    result = Measurement.Result(reach=Measurement.Result.Reach(value=reach))
+    result.reach.liquid_legions_v2.SetInParent()
+    if distribution is None:
+        return result
+    if not all(1 <= count <= maximum_frequency for count in distribution):
+        raise ResultInvalid(f"the distribution names frequencies outside 1 to {maximum_frequency}")
+    if not all(0.0 <= share <= 1.0 + TOLERANCE for share in distribution.values()):
+        raise ResultInvalid("the distribution has shares outside 0 to 1")
+    if not abs(math.fsum(distribution.values()) - 1.0) <= TOLERANCE:
+        raise ResultInvalid(f"the distribution sums to {math.fsum(distribution.values())}, not to 1")
+    result.frequency.relative_frequency_distribution.update(distribution)
+    result.frequency.liquid_legions_v2.SetInParent()
+    return result
+
+
+def _distribution(output: Path) -> Mapping[int, float]:
+    try:
+        response = CompleteExecutionPhaseThreeAtAggregatorResponse.FromString(output.read_bytes())
+    except DecodeError:
+        raise ResultInvalid("the kept output of execution phase three is no distribution") from None
+    return dict(response.frequency_distribution)
+
+
+def _consumer_key(job: Job) -> tuple[bytes, EncryptionPublicKey]:
+    """The measurement consumer's key, serialized as it was signed, and parsed."""
+    spec = job.measurement_spec()
+    serialized = spec.measurement_public_key.value or spec.serialized_measurement_public_key
+    if not serialized:
+        copy = job.token.computation_details.kingdom_computation.measurement_public_key
+        serialized = EncryptionPublicKey(format=EncryptionPublicKey.TINK_KEYSET, data=copy.data).SerializeToString()
+    try:
+        return serialized, EncryptionPublicKey.FromString(serialized)
+    except DecodeError:
+        raise BadInput("the measurement consumer's key is no EncryptionPublicKey") from None

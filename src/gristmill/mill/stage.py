@@ -1,0 +1,238 @@
+"""One claimed stage from end to end: compute, keep, deliver, advance. What is kept is what every retry delivers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gristmill.blobs import Digest, computation_key, digest_of, requisition_key
+from gristmill.errors import BlobUnavailable, NotFound, PermanentFailure
+from gristmill.mill import results
+from gristmill.mill.actions import ACTS, COMPUTES, FIND_REACH, translating
+from gristmill.mill.claims import Claim, Output
+from gristmill.mill.job import Found, Job, Services
+from gristmill.mill.peers import Parcel
+from gristmill.observe import metrics
+from gristmill.protocols import derive, registry
+from gristmill.protocols.table import Need, Send, Wait, Work, sends
+from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
+from wfa.measurement.internal.duchy.computations_service_pb2 import AdvanceComputationStageRequest
+
+MISSING_BLOB_ATTEMPTS = 3
+"""So often a blob that is not there may still come, in a store that is eventually consistent."""
+
+
+@dataclass(slots=True)
+class Effort:
+    """What an attempt cost, for the existing statistics (milliseconds, bytes)."""
+
+    started: float = field(default_factory=time.monotonic)
+    stats: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, value: float) -> None:
+        self.stats[name] = self.stats.get(name, 0) + round(value)
+
+
+def work(claim: Claim, services: Services, effort: Effort) -> None:
+    """Do what is left to do of the claimed stage. Everything in it can be repeated."""
+    job = _job(claim, services)
+    output = None
+    if job.row.delivers is None:
+        with translating(job):
+            ACTS[job.row.action](job)
+    else:
+        output = _kept(job, effort)
+        _deliver(job, output, effort)
+    effort.add("stage_wall_clock_duration_ms", 1000 * (time.monotonic() - effort.started))
+    claim.check()
+    claim.api.create_stats(claim.token, effort.stats)
+    _move_on(job, output)
+
+
+def _job(claim: Claim, services: Services) -> Job:
+    """The claimed row and this duchy's seat. PermanentFailure for a stage that is no work."""
+    details = claim.token.computation_details
+    seat = registry.seat_so_far(details, services.duchy)
+    computation_type, number = registry.stage_of(claim.token.computation_stage)
+    try:
+        row = derive.row_of(seat, derive.stage_from_wire(seat.protocol, computation_type, number))
+    except ValueError as error:
+        raise PermanentFailure(f"the claimed stage is not one of this computation's: {error}") from error
+    if not isinstance(row, Work):
+        raise PermanentFailure(f"stage {number} was claimed, but there is nothing to do in it")
+    return Job(claim, seat, row, services)
+
+
+# Compute and keep
+
+
+def _kept(job: Job, effort: Effort) -> Output:
+    """What this stage makes: what was kept before or, if nothing was, what it makes now, kept."""
+    kept = job.claim.kept()
+    finds_reach = job.row.action in FIND_REACH
+    if kept is not None and not (finds_reach and kept.reach is None):
+        return kept
+    blob_id = _output_id(job)
+    path = _new_path(job, blob_id)
+    with _opened(job) as ready, job.services.blobs.write(computation_key(path)) as writer:
+        started, cpu = time.monotonic(), time.process_time()
+        with translating(job):
+            found = COMPUTES[job.row.action](ready, writer.path)
+        _account(job, effort, time.monotonic() - started, time.process_time() - cpu)
+        job.claim.check()
+        if kept is not None:
+            return _with_reach(job, kept, found)
+        job.activity.begin("keeping the output")
+        digest = writer.commit()
+    return job.claim.record_output(blob_id, path, digest, found.reach, found.commitment)
+
+
+def _with_reach(job: Job, kept: Output, found: Found) -> Output:
+    """An output whose reach was lost between two writes: the same input gives the same reach again."""
+    if found.reach is not None and job.claim.lease is None:
+        job.claim.update_details(registry.with_reach(job.token.computation_details, found.reach))
+    return replace(kept, reach=found.reach)
+
+
+@contextmanager
+def _opened(job: Job) -> Iterator[Job]:
+    """The job with its files: blobs of the stage in order of their IDs, and this duchy's requisitions if it needs them.
+
+    Length and hash are verified wherever they were recorded.
+    """
+    digests = {}
+    if job.claim.lease is not None:
+        digests = {each.path: Digest(each.length, each.sha256) for each in job.claim.lease.digests if each.sha256}
+    job.activity.begin("reading")
+    with ExitStack() as stack:
+
+        def open_blob(key: str, recorded: str) -> Path:
+            path = stack.enter_context(job.services.blobs.read(key, digests.get(recorded)))
+            job.activity.move()
+            return path
+
+        try:
+            inputs = [open_blob(computation_key(path), path) for path in _input_paths(job)]
+            requisitions = [open_blob(requisition_key(path), path) for path in _requisition_paths(job)]
+        except NotFound as error:
+            if job.token.attempt > MISSING_BLOB_ATTEMPTS:
+                raise PermanentFailure(error.message) from error
+            raise BlobUnavailable(error.message) from error
+        yield replace(job, inputs=tuple(inputs), requisitions=tuple(requisitions))
+
+
+def _input_paths(job: Job) -> list[str]:
+    paths = [blob.path for blob in sorted(job.token.blobs, key=_by_id) if blob.dependency_type == INPUT]
+    expected = [blob for blob in derive.blobs(job.seat, job.stage) if blob.dependency is derive.Dependency.INPUT]
+    if len(paths) != len(expected) or not all(paths):
+        raise PermanentFailure(f"{job.stage.name} has {len(paths)} input blobs instead of {len(expected)}")
+    return paths
+
+
+def _requisition_paths(job: Job) -> list[str]:
+    if Need.REQUISITIONS not in job.row.needs:
+        return []
+    mine = [
+        requisition
+        for requisition in job.token.requisitions
+        if requisition.details.external_fulfilling_duchy_id == job.services.duchy
+    ]
+    for requisition in mine:
+        if not requisition.path:
+            name = requisition.external_key.external_requisition_id
+            raise PermanentFailure(f"the requisition {name} was fulfilled here, but has no data")
+    return [requisition.path for requisition in mine]
+
+
+def _output_id(job: Job) -> int:
+    outputs = [blob.blob_id for blob in job.token.blobs if blob.dependency_type == OUTPUT]
+    if len(outputs) != 1:
+        raise PermanentFailure(f"{job.stage.name} has {len(outputs)} output blobs instead of 1")
+    return outputs[0]
+
+
+def _new_path(job: Job, blob_id: int) -> str:
+    """A path that no other duchy, computation, stage, attempt or process of the same attempt writes to."""
+    unique = f"{blob_id}-{secrets.token_hex(4)}"
+    return f"{job.services.duchy}/{job.claim.computation}/{job.stage.name}/{job.token.attempt}/{unique}"
+
+
+def _by_id(blob: object) -> int:
+    return int(blob.blob_id)  # type: ignore[attr-defined]
+
+
+def _account(job: Job, effort: Effort, seconds: float, cpu_seconds: float) -> None:
+    effort.add("crypto_wall_clock_duration_ms", 1000 * seconds)
+    effort.add("crypto_cpu_duration_ms", 1000 * cpu_seconds)
+    metrics.cryptography_ran(
+        registry.type_name(job.seat.protocol.number), job.stage.name, seconds=seconds, cpu_seconds=cpu_seconds
+    )
+
+
+# Deliver
+
+
+def _deliver(job: Job, output: Output, effort: Effort) -> None:
+    """Send the kept bytes to the duchy that the table names, or hand the result to the kingdom."""
+    send = sends(job.row)
+    with job.services.blobs.read(computation_key(output.path), output.digest) as path:
+        if send is not None:
+            _send(job, send, path, output.digest or digest_of(path), effort)
+            return
+        reach = output.reach
+        if reach is None and job.details.HasField("reach_estimate"):
+            reach = job.details.reach_estimate.reach
+        results.deliver(job, path, reach)
+
+
+def _send(job: Job, send: Send, path: Path, digest: Digest, effort: Effort) -> None:
+    if not digest.length:
+        raise PermanentFailure(
+            f"{job.stage.name} left nothing to send: no register is in the sketches",
+            cure="Measure more events, or set a privacy budget with which noise is added.",
+        )
+    receiver = job.seat.recipient(send)
+    parcel = Parcel(job.claim.computation, job.seat._replace(me=receiver), send.message, path, digest)
+    job.claim.check()
+    started = time.monotonic()
+    if not job.services.peers.deliver(parcel, job.activity):
+        return
+    seconds = time.monotonic() - started
+    effort.add("data_transmission_rpc_wall_clock_duration_ms", 1000 * seconds)
+    effort.add("bytes_of_data_in_rpc", digest.length)
+    type_name = registry.type_name(job.seat.protocol.number)
+    metrics.output_sent(type_name, job.stage.name, duchy=receiver.duchy, seconds=seconds, length=digest.length)
+
+
+# Advance
+
+
+def _move_on(job: Job, output: Output | None) -> None:
+    """Enter the next stage of the path, or end the computation here with success."""
+    job.activity.begin("advancing")
+    protocol, seat = job.seat.protocol, job.seat
+    following = derive.transitions(protocol)[job.stage, seat.me.role]
+    if following is protocol.complete:
+        job.claim.finish(ComputationDetails.SUCCEEDED)
+        return
+    given = {}
+    for blob_id, blob in enumerate(derive.blobs(seat, job.stage)):
+        recorded = {each.blob_id: each.path for each in job.token.blobs}
+        given[blob.content] = output.path if output and blob.content is job.stage else recorded.get(blob_id, "")
+    blobs = derive.blobs(seat, following)
+    waits = isinstance(derive.row_of(seat, following), Wait)
+    Request = AdvanceComputationStageRequest  # noqa: N806
+    job.claim.advance(
+        Request(
+            next_computation_stage=registry.wire_stage(protocol, following),
+            input_blobs=[given[blob.content] for blob in blobs if blob.dependency is derive.Dependency.INPUT],
+            outputBlobs=sum(blob.dependency is derive.Dependency.OUTPUT for blob in blobs),
+            stage_details=registry.wire_stage_details(protocol, derive.stage_details(seat, following)),
+            after_transition=Request.DO_NOT_ADD_TO_QUEUE if waits else Request.ADD_UNCLAIMED_TO_QUEUE,
+        )
+    )
