@@ -1,0 +1,68 @@
+"""What a mill does in the stages that the services' tests have to get past, by the wire's own calls and a lease."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+from gristmill.proto.duchy.leases_pb2 import GetLeaseRequest
+from gristmill.proto.duchy.leases_pb2_grpc import LeasesStub
+from wfa.measurement.internal.duchy import computations_service_pb2 as wire
+from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage, ComputationTypeEnum
+from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
+from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
+from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
+    LiquidLegionsSketchAggregationV2 as Llv2,
+)
+
+from duchy.conftest import Duchy
+from duchy.facts import DUCHIES, element
+
+MILL = "mill-1"
+_After = wire.AdvanceComputationStageRequest
+
+
+def stage(number: int) -> ComputationStage:
+    return ComputationStage(liquid_legions_sketch_aggregation_v2=number)  # type: ignore[arg-type]
+
+
+async def claim(duchy: Duchy, owner: str = MILL) -> ComputationToken:
+    request = wire.ClaimWorkRequest(
+        computation_type=ComputationTypeEnum.LIQUID_LEGIONS_SKETCH_AGGREGATION_V2,
+        owner=owner,
+        lock_duration=Duration(seconds=60),
+    )
+    response = await ComputationsStub(duchy.channel("internal_api")).ClaimWork(request)
+    assert response.HasField("token")
+    return response.token
+
+
+async def lease_metadata(duchy: Duchy, token: ComputationToken, owner: str = MILL) -> tuple[tuple[str, str], ...]:
+    leases = LeasesStub(duchy.channel("internal_api"))
+    lease = await leases.GetLease(GetLeaseRequest(global_computation_id=token.global_computation_id, owner=owner))
+    return ("gristmill-fence", str(lease.fence)), ("gristmill-owner", owner)
+
+
+async def publish_key(duchy: Duchy) -> ComputationToken:
+    """INITIALIZATION_PHASE -> WAIT_REQUISITIONS_AND_KEY_SET."""
+    stub = ComputationsStub(duchy.channel("internal_api"))
+    token = await claim(duchy)
+    details = token.computation_details
+    pair = details.liquid_legions_v2.local_elgamal_key
+    pair.public_key.element = element(DUCHIES.index(duchy.name))
+    pair.secret_key = b"secret of " + duchy.name.encode()
+    token = (await stub.UpdateComputationDetails(wire.UpdateComputationDetailsRequest(token=token, details=details))).token
+    return await advance(duchy, token, Llv2.WAIT_REQUISITIONS_AND_KEY_SET)
+
+
+async def confirm(duchy: Duchy) -> ComputationToken:
+    """CONFIRMATION_PHASE -> what the role waits for."""
+    token = await claim(duchy)
+    aggregator = duchy.name == "aggregator"
+    following = Llv2.WAIT_SETUP_PHASE_INPUTS if aggregator else Llv2.WAIT_TO_START
+    return await advance(duchy, token, following)
+
+
+async def advance(duchy: Duchy, token: ComputationToken, to: int) -> ComputationToken:
+    metadata = await lease_metadata(duchy, token)
+    request = wire.AdvanceComputationStageRequest(token=token, next_computation_stage=stage(to))
+    stub = ComputationsStub(duchy.channel("internal_api"))
+    return (await stub.AdvanceComputationStage(request, metadata=metadata)).token
