@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
+
+from duchy.stand_in import Kingdom, serve_kingdom
 from gristmill.blobs import LocalBlobs
 from gristmill.duchy.embedded import DuchySettings, RunningDuchy, serve_duchy
 from gristmill.secret import Secret
@@ -17,8 +19,6 @@ from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import Target, aio_channel, client_credentials
 from gristmill.trust.development import DevelopmentKeys, Party
 from gristmill.trust.sealing import Sealer
-
-from duchy.stand_in import Kingdom, serve_kingdom
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,9 @@ def computation(state: int = Computation.PENDING_REQUISITION_PARAMS, *, computat
             requisition_spec_hash=spec_hash,
             nonce_hash=nonce_hash(nonce),
             nonce=nonce if keys_set else 0,
-            fulfilling_computation_participant=f"computations/{computation_id}/participants/worker1" if keys_set else "",
+            fulfilling_computation_participant=f"computations/{computation_id}/participants/worker1"
+            if keys_set
+            else "",
         )
     return built
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
+
+from duchy.conftest import Duchy
+from duchy.facts import DUCHIES, element
 from gristmill.proto.duchy.leases_pb2 import GetLeaseRequest
 from gristmill.proto.duchy.leases_pb2_grpc import LeasesStub
 from wfa.measurement.internal.duchy import computations_service_pb2 as wire
@@ -12,9 +15,6 @@ from wfa.measurement.internal.duchy.computations_service_pb2_grpc import Computa
 from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
     LiquidLegionsSketchAggregationV2 as Llv2,
 )
-
-from duchy.conftest import Duchy
-from duchy.facts import DUCHIES, element
 
 MILL = "mill-1"
 _After = wire.AdvanceComputationStageRequest
@@ -49,7 +49,9 @@ async def publish_key(duchy: Duchy) -> ComputationToken:
     pair = details.liquid_legions_v2.local_elgamal_key
     pair.public_key.element = element(DUCHIES.index(duchy.name))
     pair.secret_key = b"secret of " + duchy.name.encode()
-    token = (await stub.UpdateComputationDetails(wire.UpdateComputationDetailsRequest(token=token, details=details))).token
+    token = (
+        await stub.UpdateComputationDetails(wire.UpdateComputationDetailsRequest(token=token, details=details))
+    ).token
     return await advance(duchy, token, Llv2.WAIT_REQUISITIONS_AND_KEY_SET)
 
 

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
+
+from duchy.facts import continuation_token
 from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import server_credentials
 from gristmill.trust.development import DevelopmentKeys
@@ -21,8 +23,6 @@ from wfa.measurement.system.v1alpha.computation_log_entry_pb2 import Computation
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition
-
-from duchy.facts import continuation_token
 
 
 @dataclass
@@ -53,7 +53,9 @@ class Kingdom(
 
     async def StreamActiveComputations(self, request, context):  # noqa: N802
         self.streams.append(request.continuation_token)
-        after = next((at for at in range(len(self.said) + 1) if continuation_token(at) == request.continuation_token), 0)
+        after = next(
+            (at for at in range(len(self.said) + 1) if continuation_token(at) == request.continuation_token), 0
+        )
         if self.break_streams:
             await context.abort(self.break_streams, "the stand-in was told to")
         while True:

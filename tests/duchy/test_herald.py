@@ -5,6 +5,11 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 import grpc
+
+from duchy.conftest import Duchy, StartDuchy, eventually
+from duchy.facts import DUCHIES, ID, NONCES, computation, continuation_token
+from duchy.mills import confirm, publish_key
+from duchy.stand_in import Kingdom
 from wfa.measurement.internal.duchy import computations_service_pb2 as wire
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -15,11 +20,6 @@ from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v
     LiquidLegionsSketchAggregationV2 as Llv2,
 )
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
-
-from duchy.conftest import Duchy, StartDuchy, eventually
-from duchy.facts import DUCHIES, ID, NONCES, computation, continuation_token
-from duchy.mills import confirm, publish_key
-from duchy.stand_in import Kingdom
 
 
 async def find(duchy: Duchy, computation_id: str = ID) -> ComputationToken | None:
