@@ -125,6 +125,7 @@ class World:
     """A kingdom that answers, and everybody's channels to it."""
 
     keys: DevelopmentKeys
+    database: Path
     target: Target
     consumer: ConsumerKeys
     channels: dict[str, grpc.aio.Channel]
@@ -196,4 +197,4 @@ async def world(keys: DevelopmentKeys, database: Path, **settings: float) -> Asy
             for party in keys.parties
         }
         duchies = {party.name: Duchy(party.name, party, channels[party.name]) for party in keys.duchies}
-        yield World(keys, target, ConsumerKeys.of(keys), channels, duchies)
+        yield World(keys, database, target, ConsumerKeys.of(keys), channels, duchies)

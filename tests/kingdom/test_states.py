@@ -19,6 +19,7 @@ from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
 from wfa.measurement.api.v2alpha.requisition_spec_pb2 import RequisitionSpec
+from wfa.measurement.system.v1alpha import computation_participants_service_pb2 as participants
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
@@ -130,10 +131,8 @@ async def test_an_el_gamal_key_that_another_duchy_signed_is_refused(kingdom: Wor
     one, other = kingdom.duchies["worker1"], kingdom.duchies["worker2"]
     params = other.signed_key()
     params.duchy_certificate = one.party.certificate
-    request = {"name": one.own(computation), "requisition_params": params}
-    from wfa.measurement.system.v1alpha import computation_participants_service_pb2 as wire
-
-    call = one.participants.SetParticipantRequisitionParams(wire.SetParticipantRequisitionParamsRequest(**request))
+    request = participants.SetParticipantRequisitionParamsRequest(name=one.own(computation), requisition_params=params)
+    call = one.participants.SetParticipantRequisitionParams(request)
     assert await refused(call) is grpc.StatusCode.FAILED_PRECONDITION
     assert (await one.read(computation)).state == ComputationParticipant.CREATED
 

@@ -43,10 +43,9 @@ async def test_reach_and_frequency_is_carried_by_liquid_legions_v2(kingdom: Worl
     assert measurement.protocol_config.measurement_type == ProtocolConfig.REACH_AND_FREQUENCY
     public = measurement.protocol_config.protocols[0].liquid_legions_v2
     assert (public.sketch_params.max_size, public.elliptic_curve_id) == (1000, 415)
-    system = await kingdom.duchies["worker1"].computation(computation_of(measurement))
-    assert (
-        system.mpc_protocol_config.liquid_legions_v2.noise_mechanism == Computation.MpcProtocolConfig.DISCRETE_GAUSSIAN
-    )
+    computation = await kingdom.duchies["worker1"].computation(computation_of(measurement))
+    system = computation.mpc_protocol_config.liquid_legions_v2
+    assert system.noise_mechanism == Computation.MpcProtocolConfig.DISCRETE_GAUSSIAN
     assert public.noise_mechanism == ProtocolConfig.DISCRETE_GAUSSIAN
 
 

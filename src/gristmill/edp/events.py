@@ -14,10 +14,11 @@ import io
 import lzma
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from gristmill.errors import ConfigurationError
 
@@ -51,7 +52,12 @@ class Events:
         self._times = times
 
     @classmethod
-    def read(cls, file: EventFile) -> Events:
+    def of(cls, vids: Iterable[int]) -> Self:
+        """Events that have no time."""
+        return cls(array("q", vids), None)
+
+    @classmethod
+    def read(cls, file: EventFile) -> Self:
         """Raises ConfigurationError that names the file and the line, never what is in it."""
         vids, times = array("q"), array("q")
         start = microseconds(file.start) if file.start else None
