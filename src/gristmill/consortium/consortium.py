@@ -82,11 +82,11 @@ class Consortium:
         for provider in self.keys.data_providers:
             self._start(provider.name, self.wiring.data_provider(provider.name))
 
-    def start_mill(self, duchy: str, program: Sequence[str] = COMMAND) -> Child:
-        """One more mill for a duchy. `program` is what Python runs as one."""
+    def start_mill(self, duchy: str, *, program: Sequence[str] = COMMAND, flags: Sequence[str] = ()) -> Child:
+        """One more mill for a duchy. `program` is what Python runs as one, with `flags` beside the usual ones."""
         self._mills_started[duchy] += 1
         name = f"{duchy} mill {self._mills_started[duchy]}"
-        return self._start(name, self.wiring.mill(duchy, name.replace(" ", "-")), program)
+        return self._start(name, [*self.wiring.mill(duchy, name.replace(" ", "-")), *flags], program)
 
     def _start(self, name: str, arguments: Sequence[str], program: Sequence[str] = COMMAND) -> Child:
         return self.processes.start(name, [*arguments, *self.options.flags.get(name, ())], program)

@@ -101,13 +101,17 @@ class Wiring:
         return [
             "edp",
             *self._tls(party),
-            f"--consortium-directory={self.keys.directory}",
-            f"--data-provider={name}",
-            f"--events={self.events(name)}",
+            f"--data-provider={party.resource}",
+            f"--private-keyset-file={party.private_keyset_file}",
+            f"--duchy-info-config={self.keys.duchy_cert_config_file}",
+            f"--authority-key-identifier-to-principal-map-file={self.keys.principal_map_file}",
+            f"--events-file={self.events(name)}",
             "--id-column=tailnum",
             f"--kingdom-public-api-target={HOST}:{self.kingdom_port}",
             f"--kingdom-public-api-cert-host={self.keys.kingdom.cert_host}",
-            f"--requisition-fulfillment-target={duchy}={HOST}:{self.ports[duchy].requisition_fulfillment}",
+            f"--requisition-fulfillment-duchy={duchy}",
+            f"--requisition-fulfillment-target={HOST}:{self.ports[duchy].requisition_fulfillment}",
+            f"--spool-directory={self.state(name)}",
             "--polling-interval=200ms",
         ]
 

@@ -44,7 +44,7 @@ class Lane:
             done=progress.done,
             total=progress.total,
             unit=progress.unit or "items",
-            waiting_for=tuple(summary.waiting_for_duchies or summary.waiting_for) if summary.kind == "wait" else (),
+            waiting_for=_waiting_for(summary),
             ended=summary.ending_state,
             since=now,
             rate=0.0,
@@ -67,6 +67,14 @@ class Lane:
             return ""
         rate = f", {self.rate:,.0f}/s" if self.rate else ""
         return f"{self.done:,} of {self.total:,} {self.unit}{rate}"
+
+
+def _waiting_for(summary: ComputationSummary) -> tuple[str, ...]:
+    if summary.ending_state:
+        return ()
+    if summary.kind == "wait":
+        return tuple(summary.waiting_for_duchies or summary.waiting_for)
+    return () if summary.lease_owner else ("a mill",)
 
 
 def table(lanes: Mapping[str, Lane], elapsed: float) -> RenderableType:

@@ -10,7 +10,8 @@ from gristmill.proto.duchy.leases_pb2 import Progress
 
 
 def working(done: int, stage: str = "SETUP_PHASE") -> ComputationSummary:
-    return ComputationSummary(stage=stage, kind="work", progress=Progress(done=done, total=100, unit="registers"))
+    progress = Progress(done=done, total=100, unit="registers")
+    return ComputationSummary(stage=stage, kind="work", lease_owner="mill", progress=progress)
 
 
 def test_the_rate_is_that_since_the_last_progress() -> None:
@@ -29,6 +30,11 @@ def test_a_lane_says_for_whom_it_waits() -> None:
     summary = ComputationSummary(stage="WAIT_X", kind="wait", waiting_for=["input"], waiting_for_duchies=["worker2"])
     assert Lane("worker1").state() == "waiting for the kingdom"
     assert Lane("worker1").follow(summary, 0.0).state() == "waiting for worker2"
+
+
+def test_work_that_no_mill_has_claimed_waits_for_one() -> None:
+    unclaimed = ComputationSummary(stage="SETUP_PHASE", kind="work")
+    assert Lane("worker1").follow(unclaimed, 0.0).state() == "waiting for a mill"
 
 
 def test_lines_tell_only_what_changed() -> None:

@@ -1,0 +1,66 @@
+"""A whole measurement through real services, all of them processes of their own that talk over mutual TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from e2e.expected import WITHOUT_NOISE, expected, providers
+from gristmill.consortium.consortium import Consortium
+from gristmill.consumer.request import MeasurementRequest
+from gristmill.demo.flights import departures
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    with Consortium(tmp_path_factory.mktemp("consortium"), providers(departures("week"))) as running:
+        yield running
+
+
+def request(consortium: Consortium) -> MeasurementRequest:
+    return MeasurementRequest(
+        data_providers=tuple(party.resource for party in consortium.keys.data_providers),
+        reach=WITHOUT_NOISE,
+        frequency=WITHOUT_NOISE,
+        maximum_frequency=10,
+    )
+
+
+def test_reach_and_frequency_are_those_of_the_joined_sketches(consortium: Consortium) -> None:
+    with consortium.consumer() as consumer:
+        result = consumer.wait(consumer.create(request(consortium)), timeout_seconds=120)
+    reach, frequency = expected(providers(departures("week")), 10)
+    assert result.reach == reach
+    assert dict(result.frequency) == pytest.approx(frequency)
+
+
+def test_reach_alone_is_measured_with_maximum_frequency_1(consortium: Consortium) -> None:
+    with consortium.consumer() as consumer:
+        asked = replace(request(consortium), frequency=None)
+        result = consumer.wait(consumer.create(asked), timeout_seconds=120)
+    assert result.reach == expected(providers(departures("week")), 10)[0]
+    assert result.frequency == {}
+
+
+def test_every_duchy_has_worked_every_stage_once(consortium: Consortium) -> None:
+    with consortium.consumer() as consumer:
+        consumer.wait(consumer.create(request(consortium)), timeout_seconds=120)
+    for duchy in consortium.wiring.ports:
+        with consortium.inspection(duchy) as inspection:
+            latest = max(inspection.computations(), key=lambda each: each.create_time.ToNanoseconds())
+            claims = [
+                event.stage for event in inspection.events(latest.global_computation_id) if event.kind == "claimed"
+            ]
+        assert claims == [
+            "INITIALIZATION_PHASE",
+            "CONFIRMATION_PHASE",
+            "SETUP_PHASE",
+            "EXECUTION_PHASE_ONE",
+            "EXECUTION_PHASE_TWO",
+            "EXECUTION_PHASE_THREE",
+        ]
+        assert latest.ending_state == "SUCCEEDED"

@@ -1,0 +1,78 @@
+"""A consortium with a measurement under way, and ways to wait for a moment in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from e2e.expected import WITHOUT_NOISE, expected, providers
+from gristmill.consortium.consortium import Consortium, Options
+from gristmill.consumer.client import Consumer
+from gristmill.consumer.request import MeasurementRequest
+from gristmill.demo.flights import departures
+from gristmill.proto.duchy.inspection_pb2 import ComputationSummary, Event
+
+Found = TypeVar("Found")
+
+
+@contextmanager
+def measuring(directory: Path, options: Options) -> Iterator[tuple[Consortium, Consumer, str]]:
+    """The demo's week, without noise so that the right result is known exactly; gives the measurement's name too."""
+    with Consortium(directory, providers(departures("week")), options) as consortium, consortium.consumer() as consumer:
+        name = consumer.create(
+            MeasurementRequest(
+                data_providers=tuple(party.resource for party in consortium.keys.data_providers),
+                reach=WITHOUT_NOISE,
+                frequency=WITHOUT_NOISE,
+                maximum_frequency=10,
+            )
+        )
+        yield consortium, consumer, name
+
+
+def assert_right(consumer: Consumer, name: str) -> None:
+    """The measurement ends, and with the result that it would have had without the fault."""
+    result = consumer.wait(name, timeout_seconds=120)
+    reach, frequency = expected(providers(departures("week")), 10)
+    assert result.reach == reach
+    assert dict(result.frequency) == pytest.approx(frequency)
+
+
+def computation(consortium: Consortium, duchy: str) -> ComputationSummary | None:
+    with consortium.inspection(duchy) as inspection:
+        return next(iter(inspection.computations()), None)
+
+
+def events(consortium: Consortium, duchy: str) -> list[Event]:
+    with consortium.inspection(duchy) as inspection:
+        (only,) = inspection.computations()
+        return inspection.events(only.global_computation_id)
+
+
+def wait_for_claim(consortium: Consortium, duchy: str, stage: str, seconds: float = 60) -> ComputationSummary:
+    """Return as soon as a mill of the duchy works on the stage."""
+    with consortium.inspection(duchy) as inspection:
+
+        def look() -> ComputationSummary | None:
+            for summary in inspection.computations():
+                assert not summary.ending_state, f"{duchy} ended before anybody was seen working on {stage}"
+                if summary.stage == stage and summary.lease_owner:
+                    return summary
+            return None
+
+        return wait_until(look, seconds=seconds, pause=0.005)
+
+
+def wait_until(look: Callable[[], Found | None], *, seconds: float, pause: float = 0.05) -> Found:
+    until = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found is not None:
+            return found
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(pause)
