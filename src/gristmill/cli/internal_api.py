@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from gristmill.duchy import process
-    from gristmill.duchy.servers import serve_internal_api
+    from gristmill.duchy.internal_api import serve_internal_api
 
     tls, identity, logging = duchy_flags.tls_files(arguments), flags.identity(arguments), flags.logging(arguments)
     service = serve_internal_api(

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.duchy.herald_channels import open_herald, read_setup
+from gristmill.duchy.internal_api import serve_internal_api
 from gristmill.duchy.listening import Listen
-from gristmill.duchy.servers import serve_async_control, serve_control, serve_fulfillment, serve_internal_api
+from gristmill.duchy.servers import serve_async_control, serve_control, serve_fulfillment
 from gristmill.errors import ConfigurationError
 from gristmill.observe.logs import logger
 from gristmill.trust.certificates import Roots

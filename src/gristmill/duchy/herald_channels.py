@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import text_format
 
+from gristmill.duchy.credentials import kingdom_credentials, own_credentials
 from gristmill.duchy.hearing import TERMINAL, Hearing, Services
 from gristmill.duchy.herald import Herald, pause
-from gristmill.duchy.servers import kingdom_credentials, own_credentials
 from gristmill.errors import ConfigurationError
 from gristmill.proto.duchy.orchestration_pb2_grpc import OrchestrationStub
 from gristmill.trust.channels import Target, channel

@@ -17,8 +17,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from gristmill.errors import GristmillError
 from gristmill.observe.logs import logger
-from gristmill.store.refusals import DOMAIN, Explained
 
+DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
 _DETAILS_KEY = "grpc-status-details-bin"
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -77,9 +77,10 @@ async def _abort(context: Context, error: GristmillError) -> Never:
     code = grpc.StatusCode[error.status]
     message = error.message + (f" Cure: {error.cure}" if error.cure else "")
     trailing: tuple[tuple[str, bytes], ...] = ()
-    if isinstance(error, Explained):
+    reason: str | None = getattr(error, "reason", None)  # of the store's `Explained`, without importing the store
+    if reason:
         detail = any_pb2.Any()
-        detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+        detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=getattr(error, "metadata", {})))
         status = status_pb2.Status(code=code.value[0], message=message, details=[detail])
         trailing = ((_DETAILS_KEY, status.SerializeToString()),)
     await context.abort(code, message, trailing)

@@ -1,0 +1,124 @@
+"""What the herald makes of a computation, and what it refuses: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from duchy.facts import computation
+from gristmill.duchy.continuation import LeadingRun
+from gristmill.duchy.creation import create_request
+from gristmill.duchy.key_sets import with_participants
+from gristmill.errors import PermanentFailure
+from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
+from wfa.measurement.internal.duchy.config.protocols_setup_config_pb2 import ProtocolsSetupConfig, RoleInComputation
+from wfa.measurement.internal.duchy.noise_mechanism_pb2 import NoiseMechanism
+from wfa.measurement.system.v1alpha.computation_pb2 import Computation
+
+Config = Computation.MpcProtocolConfig
+
+
+def setup() -> ProtocolsSetupConfig:
+    built = ProtocolsSetupConfig()
+    built.liquid_legions_v2.role = RoleInComputation.NON_AGGREGATOR
+    built.liquid_legions_v2.external_aggregator_duchy_id = "aggregator"
+    return built
+
+
+def changed(change: Callable[[MeasurementSpec, Config.LiquidLegionsV2], None]) -> Computation:
+    said = computation()
+    spec = MeasurementSpec.FromString(said.measurement_spec)
+    change(spec, said.mpc_protocol_config.liquid_legions_v2)
+    said.measurement_spec = spec.SerializeToString()
+    return said
+
+
+def setter(path: str, value: object) -> Callable[[MeasurementSpec, Config.LiquidLegionsV2], None]:
+    """Sets `spec.a.b` or `config.a.b`."""
+
+    def change(spec: MeasurementSpec, config: Config.LiquidLegionsV2) -> None:
+        root, *names, last = path.split(".")
+        message: object = spec if root == "spec" else config
+        for name in names:
+            message = getattr(message, name)
+        setattr(message, last, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.reach_and_frequency.maximum_frequency", 1),
+        ("spec.reach_and_frequency.reach_privacy_params.delta", 0.0),
+        ("spec.reach_and_frequency.reach_privacy_params.epsilon", 0.9e-5),
+        ("spec.reach_and_frequency.frequency_privacy_params.delta", -1.0),
+        ("spec.reach_and_frequency.frequency_privacy_params.epsilon", float("nan")),
+        ("spec.reach.privacy_params.epsilon", 1e-6),
+        ("spec.impression.maximum_frequency_per_user", 1),
+        ("spec.vid_sampling_interval.width", 0.0),
+        ("spec.vid_sampling_interval.width", 1.5),
+        ("config.noise_mechanism", Config.NONE),
+        ("config.noise_mechanism", Config.CONTINUOUS_GAUSSIAN),
+        ("config.noise_mechanism", Config.DETERMINISTIC_TRUNCATED_LAPLACE),
+        ("config.elliptic_curve_id", 0),
+        ("config.sketch_params.max_size", 0),
+        ("config.sketch_params.decay_rate", float("inf")),
+        ("config.mpc_noise.publisher_noise.epsilon", 0.0),
+    ],
+)
+def test_what_the_mills_cannot_compute_is_refused(path: str, value: object) -> None:
+    with pytest.raises(PermanentFailure, match=path.split(".")[-1] if "impression" not in path else "impression"):
+        create_request("worker1", setup(), changed(setter(path, value)))
+
+
+def test_an_unspecified_mechanism_is_geometric() -> None:
+    request = create_request("worker1", setup(), changed(setter("config.noise_mechanism", 0)))
+    noise = request.computation_details.liquid_legions_v2.parameters.noise
+    assert noise.noise_mechanism == NoiseMechanism.GEOMETRIC
+
+
+def test_plain_reach_has_no_maximum_frequency_and_no_frequency_noise() -> None:
+    def reach(spec: MeasurementSpec, _: Config.LiquidLegionsV2) -> None:
+        spec.reach.privacy_params.epsilon, spec.reach.privacy_params.delta = 0.5, 1e-6
+
+    parameters = create_request("worker1", setup(), changed(reach)).computation_details.liquid_legions_v2.parameters
+    assert parameters.maximum_frequency == 0
+    assert not parameters.noise.HasField("frequency_noise_config")
+    assert parameters.noise.reach_noise_config.global_reach_dp_noise.epsilon == 0.5
+
+
+def test_an_old_kingdoms_maximum_frequency_counts_where_the_specification_has_none() -> None:
+    def old(spec: MeasurementSpec, config: Config.LiquidLegionsV2) -> None:
+        spec.reach_and_frequency.maximum_frequency, config.maximum_frequency = 0, 7
+
+    parameters = create_request("worker1", setup(), changed(old)).computation_details.liquid_legions_v2.parameters
+    assert parameters.maximum_frequency == 7
+
+
+def test_another_protocol_or_api_version_is_refused() -> None:
+    said = computation()
+    said.mpc_protocol_config.honest_majority_share_shuffle.reach_ring_modulus = 127
+    with pytest.raises(PermanentFailure, match="honest_majority_share_shuffle"):
+        create_request("worker1", setup(), said)
+    said = computation()
+    said.public_api_version = "v3"
+    with pytest.raises(PermanentFailure, match="v3"):
+        create_request("worker1", setup(), said)
+
+
+def test_participants_without_the_aggregator_are_no_ring() -> None:
+    said = computation(Computation.PENDING_PARTICIPANT_CONFIRMATION)
+    with pytest.raises(PermanentFailure, match="no ring"):
+        with_participants(ComputationDetails(), said, "worker9")
+
+
+def test_the_position_is_the_last_of_the_leading_run() -> None:
+    run = LeadingRun()
+    one, two, three, four = (run.received(token) for token in ("a", "b", "c", "d"))
+    assert run.done(two) is None
+    assert run.done(three) is None
+    assert run.done(one) == "c"
+    assert run.done(four) == "d"
