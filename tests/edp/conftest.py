@@ -38,7 +38,7 @@ def _break(signed: SignedMessage) -> None:
 
 @dataclass
 class Door(wire_grpc.RequisitionFulfillmentServicer):
-    """Takes what data providers deliver to worker1 and tells the kingdom; `refuse` has statuses to answer with first."""
+    """Takes what data providers deliver to worker1 and tells the kingdom; `refuse` has statuses to answer first."""
 
     kingdom: World
     computation: str

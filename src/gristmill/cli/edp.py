@@ -128,6 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: provider.stop())
     with nullcontext() if logging.metrics_port is None else metrics.serve(logging.metrics_port):
         try:
+            logs.logger("edp").info("polling", data_provider=keys.name, kingdom=kingdom.target, duchy=duchy)
             provider.run(once=arguments.once)
         finally:
             provider.close()
