@@ -88,7 +88,8 @@ def _setup(stage: Stage) -> Call:
         key = _public_key(parameters.composite_el_gamal_public_key, "composite")
         counts = register_noise_counts(stage.response.combined_register_vector, noise, key, stage.scalars)
     inputs = {"own": request.requisition_register_vector, "received": request.combined_register_vector}
-    settings = {"public_key": key, "maximum_frequency": request.maximum_frequency, "noise": noise}
+    maximum_frequency = request.maximum_frequency or 2  # absent: the original drops frequencies at 1 only
+    settings = {"public_key": key, "maximum_frequency": maximum_frequency, "noise": noise}
     return Call("setup", inputs, settings, stage.scalars, counts)
 
 

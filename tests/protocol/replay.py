@@ -7,7 +7,7 @@ something failed or a file could not be read, otherwise with 0.
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,9 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from protocol import by_native, by_reference, group_order  # noqa: E402
+from protocol import by_native, group_order  # noqa: E402
 from protocol.calls import Call, call_of, encryption_calls  # noqa: E402
 from protocol.recorded import Outcome, SkippedError, UnreadableError, expected, load, parse_stage  # noqa: E402
-
-JOIN = "join_registers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,57 +34,78 @@ class Line:
         return f"{self.stage} {self.role} {self.verdict}" + (f": {self.reason}" if self.verdict == "skipped" else "")
 
 
-def replay(
-    run: Mapping[str, Any], *, threads: int = 1, block: int | None = None, reference: bool = False
-) -> Iterator[Line]:
-    """Replays what a run file holds, through the native code or through the reference."""
-    carry_out = by_reference.run if reference else partial(by_native.run, threads=threads, block=block)
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A call whose outcome is known."""
 
-    def attempt(stage: str, role: str, work: Any) -> Line:
+    stage: str
+    role: str
+    call: Call
+    wanted: Outcome
+
+    def carried_out(self, carry_out: Callable[[Call], Outcome]) -> Line:
         try:
-            call, wanted = work()
-            outcome = carry_out(call)
-            if call.function == JOIN and outcome != wanted:
-                outcome = carry_out(group_order.in_recorded_order(call, wanted.output))
-        except SkippedError as error:
-            return Line(stage, role, "skipped", str(error))
-        except Exception as error:  # whatever goes wrong with one stage, the others are still replayed
-            return Line(stage, role, "FAILED", f"{type(error).__name__}: {error}")
-        if outcome == wanted:
-            return Line(stage, role, "ok", figures=outcome.figures)
-        return Line(stage, role, "FAILED", _difference(outcome, wanted), outcome.figures)
+            outcome = carry_out(self.call)
+            if self.call.function == "join_registers" and outcome != self.wanted:
+                outcome = carry_out(group_order.in_recorded_order(self.call, self.wanted.output))
+        except Exception as error:
+            return _not_replayed(self.stage, self.role, error)
+        if outcome == self.wanted:
+            return Line(self.stage, self.role, "ok", figures=outcome.figures)
+        return Line(self.stage, self.role, "FAILED", _difference(outcome, self.wanted), outcome.figures)
 
-    yield from _encryptions(run, attempt)
-    figures: dict[str, Any] = {}
-    skipped = False
+
+def _not_replayed(stage: str, role: str, error: Exception) -> Line:
+    """Whatever goes wrong with one stage, the others are still replayed."""
+    if isinstance(error, SkippedError):
+        return Line(stage, role, "skipped", str(error))
+    return Line(stage, role, "FAILED", f"{type(error).__name__}: {error}")
+
+
+def tasks(run: Mapping[str, Any]) -> Iterator[Task | Line]:
+    """The data providers' encryptions and the stages; a line at once for what cannot be carried out."""
+    yield from _encryptions(run)
     for entry in run["stages"]:
-        line = attempt(str(entry.get("stage")), str(entry.get("role")), partial(_recorded_stage, entry))
-        figures |= line.figures
-        skipped |= line.verdict == "skipped"
-        yield line
-    if "result" in run:
-        if skipped:
-            yield Line("result", "aggregator", "skipped", "not every stage was replayed")
-        else:
-            yield _result(figures, run["result"])
+        stage, role = str(entry.get("stage")), str(entry.get("role"))
+        try:
+            recorded = parse_stage(entry)
+            yield Task(stage, role, call_of(recorded), expected(recorded))
+        except Exception as error:
+            yield _not_replayed(stage, role, error)
 
 
-def _recorded_stage(entry: Mapping[str, Any]) -> tuple[Call, Outcome]:
-    stage = parse_stage(entry)
-    return call_of(stage), expected(stage)
-
-
-def _encryptions(run: Mapping[str, Any], attempt: Any) -> Iterator[Line]:
+def _encryptions(run: Mapping[str, Any]) -> Iterator[Task | Line]:
     try:
         parse_stage(run["stages"][0])
         calls = encryption_calls(run)
     except SkippedError:
         return  # another protocol, whose sketches differ too
     except Exception as error:
-        yield Line("edp_encryption", "edp", "FAILED", f"{type(error).__name__}: {error}")
+        yield _not_replayed("edp_encryption", "edp", error)
         return
     for role, call, recorded in calls:
-        yield attempt("edp_encryption", role, lambda call=call, recorded=recorded: (call, Outcome(recorded)))
+        yield Task("edp_encryption", role, call, Outcome(recorded))
+
+
+def replay(run: Mapping[str, Any], carry_out: Callable[[Call], Outcome] = by_native.run) -> Iterator[Line]:
+    """A line for each task of a run file, and one for the result."""
+    return replay_tasks(tasks(run), run.get("result"), carry_out)
+
+
+def replay_tasks(
+    given: Iterable[Task | Line], result: Mapping[str, Any] | None, carry_out: Callable[[Call], Outcome]
+) -> Iterator[Line]:
+    figures: dict[str, Any] = {}
+    skipped = False
+    for task in given:
+        line = task if isinstance(task, Line) else task.carried_out(carry_out)
+        figures |= line.figures
+        skipped |= line.verdict == "skipped"
+        yield line
+    if result is not None and skipped:
+        yield Line("result", "aggregator", "skipped", "not every stage was replayed")
+    elif result is not None:
+        yield _result(figures, result)
 
 
 def _result(figures: Mapping[str, Any], recorded: Mapping[str, Any]) -> Line:
@@ -121,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(error, file=sys.stderr)
             failed = True
             continue
-        for line in replay(run, threads=options.threads, block=options.block):
+        for line in replay(run, partial(by_native.run, threads=options.threads, block=options.block)):
             print(f"{name} {line}", flush=True)
             if line.verdict == "FAILED":
                 print(f"{name} {line.stage} {line.role}: {line.reason}", file=sys.stderr)

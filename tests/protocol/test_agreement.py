@@ -1,13 +1,18 @@
 """The reference and the native code agree byte for byte, and both with the plain truth."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from protocol import by_native, by_reference
+from protocol.calls import Call
 from protocol.measurement import Plan, by_both, measure
+from protocol.recorded import Outcome
 from protocol.truth import truth
+from reference import curve
 from reference.estimator import estimate_reach
 from reference.noise import RegisterNoise, TupleNoise
 from reference.sketch import Register
@@ -22,21 +27,28 @@ TINY = (20.0, 0.5)  # privacy so weak that a party's noise is between 0 and 2 it
 
 
 @quick
-@given(sketches=sketches, maximum_frequency=st.integers(1, 4), duchies=st.integers(2, 4), seed=st.integers(0, 99))
+@given(sketches=sketches, maximum_frequency=st.integers(2, 4), duchies=st.integers(2, 4), seed=st.integers(0, 99))
 def test_any_sketches_without_noise_give_the_truth_in_both(
     sketches: list[list[Register]], maximum_frequency: int, duchies: int, seed: int
 ) -> None:
     expected = truth(sketches, maximum_frequency)
     plan = Plan(maximum_frequency=maximum_frequency, duchies=duchies)
-    if maximum_frequency > 1 and not expected.histogram:
+    if not expected.histogram:
         with pytest.raises(ValueError, match=r"neither|no |nothing|total"):
             measure(plan, sketches, by_both(str(seed)))
         return
     measured = measure(plan, sketches, by_both(str(seed)))
     assert measured.reach == _reach(plan, expected.active)
-    if maximum_frequency > 1:
-        kept = expected.histogram.total()
-        assert measured.distribution == {f: n / kept for f, n in expected.histogram.items()}
+    kept = expected.histogram.total()
+    assert measured.distribution == {f: n / kept for f, n in expected.histogram.items()}
+
+
+@pytest.mark.parametrize("carry_out", [by_reference.run, by_native.run])
+def test_both_refuse_to_rewrite_registers_without_noise_parameters(carry_out: Callable[[Call], Outcome]) -> None:
+    parameters = {"public_key": curve.G, "maximum_frequency": 1, "noise": None}
+    register = b"".join(curve.encode(curve.G) for _ in range(6))
+    with pytest.raises(ValueError, match="noise parameters"):
+        carry_out(Call("setup", {"own": register, "received": b""}, parameters, scalars=(2,) * 6))
 
 
 @pytest.mark.parametrize("mechanism", ["DISCRETE_GAUSSIAN", "GEOMETRIC"])

@@ -5,39 +5,45 @@ import lzma
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from protocol import by_native, by_reference
 from protocol.recorded import load
-from protocol.replay import Line, main, replay
+from protocol.replay import Line, Task, main, replay, replay_tasks, tasks
 from protocol.vectors import DIRECTORY, LLV2_RUNS
 
-SETTINGS = [(1, None), (2, None), (1, 1), (2, 3), (2, 64)]  # threads, items of a block
+SETTINGS = [(1, None), (2, None), (1, 1), (2, 7), (2, 64)]  # threads, items of a block
 
 
-def lines(name: str, **settings: Any) -> list[Line]:
-    return list(replay(load(DIRECTORY / name), **settings))
+@cache
+def recorded(name: str) -> tuple[list[Task | Line], dict[str, Any]]:
+    """The tasks of a recorded run, made once for all ways to carry them out, and its result."""
+    run = load(DIRECTORY / name)
+    return list(tasks(run)), run["result"]
 
 
-def not_ok(all_lines: list[Line]) -> list[str]:
-    return [f"{line} {line.reason}" for line in all_lines if line.verdict != "ok"]
+def not_ok(lines: Iterable[Line]) -> list[str]:
+    return [f"{line} {line.reason}" for line in lines if line.verdict != "ok"]
 
 
 @pytest.mark.parametrize("name", LLV2_RUNS)
 def test_the_reference_replays_a_recorded_run(name: str) -> None:
-    assert not_ok(lines(name, reference=True)) == []
+    assert not_ok(replay_tasks(*recorded(name), by_reference.run)) == []
 
 
 @pytest.mark.parametrize("name", LLV2_RUNS)
 @pytest.mark.parametrize(("threads", "block"), SETTINGS)
 def test_the_native_code_replays_a_recorded_run(name: str, threads: int, block: int | None) -> None:
-    assert not_ok(lines(name, threads=threads, block=block)) == []
+    assert not_ok(replay_tasks(*recorded(name), partial(by_native.run, threads=threads, block=block))) == []
 
 
 def test_every_stage_every_provider_and_the_result_have_a_line() -> None:
-    found = [(line.stage, line.role) for line in lines(LLV2_RUNS[0])]
+    found = [(line.stage, line.role) for line in replay_tasks(*recorded(LLV2_RUNS[0]), by_native.run)]
     phases = ["setup_phase", "execution_phase_one", "execution_phase_two", "execution_phase_three"]
     stages = [(phase, role) for phase in phases for role in ("worker1", "worker2", "aggregator")]
     encryptions = [("edp_encryption", f"edp{number}") for number in (1, 2, 3)]
@@ -45,23 +51,24 @@ def test_every_stage_every_provider_and_the_result_have_a_line() -> None:
 
 
 def test_a_changed_byte_of_a_response_fails_that_stage_alone() -> None:
-    run = load(DIRECTORY / LLV2_RUNS[0])
-    response = run["stages"][3]["response"]
-    run["stages"][3]["response"] = response[:-200] + f"{int(response[-200], 16) ^ 1:x}" + response[-199:]
-    assert [(line.stage, line.role) for line in replay(run) if line.verdict == "FAILED"] == [
-        ("execution_phase_one", "worker1")
-    ]
+    run = load(DIRECTORY / LLV2_RUNS[2])
+    stage = next(each for each in run["stages"] if each["stage"] == "execution_phase_one")
+    stage["response"] = (
+        stage["response"][:-200] + f"{int(stage['response'][-200], 16) ^ 1:x}" + stage["response"][-199:]
+    )
+    failed = [(line.stage, line.role) for line in replay(run) if line.verdict == "FAILED"]
+    assert failed == [("execution_phase_one", "worker1")]
 
 
 def test_a_result_that_the_stages_do_not_give_fails() -> None:
-    run = load(DIRECTORY / LLV2_RUNS[0])
-    run["result"]["reach"] += 1
-    assert [line.stage for line in replay(run) if line.verdict != "ok"] == ["result"]
+    given, result = recorded(LLV2_RUNS[2])
+    lines = replay_tasks(given, result | {"reach": result["reach"] + 1}, by_native.run)
+    assert [line.stage for line in lines if line.verdict != "ok"] == ["result"]
 
 
 def test_the_script_prints_a_line_a_stage_from_any_directory(tmp_path: Path) -> None:
     script = Path(__file__).with_name("replay.py")
-    names = [str(DIRECTORY / "llv2_run.json.xz"), str(DIRECTORY / "hmss_run.json.xz")]
+    names = [str(DIRECTORY / LLV2_RUNS[2]), str(DIRECTORY / "hmss_run.json.xz")]
     plain = tmp_path / "plain.json"
     plain.write_bytes(lzma.decompress((DIRECTORY / "reach_only_run.json.xz").read_bytes()))
     command = [sys.executable, str(script), *names, str(plain)]

@@ -32,7 +32,7 @@ def plan(mechanism: str) -> Plan:
 def one_measurement(mechanism: str, seed: str) -> tuple[float, bool, bool]:
     """The standardised error of the reach, and whether the intervals of reach and of "seen once" hold the truth."""
     random = Random(seed)
-    people = random.sample(range(2**63), PEOPLE)
+    people = [random.getrandbits(63) for _ in range(PEOPLE)]
     once = round(PEOPLE * SEEN_ONCE)
     impressions: tuple[list[int], list[int]] = ([], [])
     for number, vid in enumerate(people):

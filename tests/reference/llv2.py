@@ -55,8 +55,8 @@ def setup(
     draws: Draws,
 ) -> bytes:
     if maximum_frequency == 1 and own:
-        if public_key is None:
-            raise ValueError("with maximum frequency 1 the registers are rewritten, which needs the public key")
+        if public_key is None or noise is None:
+            raise ValueError("with maximum frequency 1 the registers are rewritten, which needs noise parameters")
         _skip(draws, 3)
         own = b"".join(_without_frequency(register, public_key, draws) for register in blocks(own, REGISTER_BYTES))
     registers = blocks(own + received, REGISTER_BYTES)
