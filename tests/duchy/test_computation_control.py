@@ -203,6 +203,20 @@ async def test_a_sender_that_breaks_off_leaves_nothing(confirming: Duchy) -> Non
     assert len(confirming.files("computations")) == 1
 
 
+async def test_a_sender_that_stalls_is_let_go(confirming: Duchy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.duchy.bodies.PATIENCE", 0.3)
+
+    async def stalling() -> AsyncIterator[control.AdvanceComputationRequest]:
+        yield header()
+        yield chunks(BODY)[0]
+        await asyncio.sleep(5)
+
+    stub = ComputationControlStub(confirming.channel("computation_control", confirming.keys.duchy("worker1")))
+    refused = await refusal(stub.AdvanceComputation(stalling()))
+    assert refused.code() is grpc.StatusCode.UNAVAILABLE
+    assert confirming.files("computations") == []
+
+
 async def test_peers_see_the_stage_with_an_entity_tag_of_the_version(confirming: Duchy) -> None:
     stub = ComputationControlStub(confirming.channel("computation_control", confirming.keys.duchy("worker2")))
     name = f"computations/{ID}/participants/aggregator/stage"

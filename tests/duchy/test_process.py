@@ -62,12 +62,14 @@ async def test_a_duchy_starts_answers_and_drains(keys: DevelopmentKeys, kingdom:
         credentials = client_credentials([read_certificate(me.root_file)], me.tls)
         target = Target(f"127.0.0.1:{ports['internal_api']}", me.cert_host)
         async with aio_channel(target, credentials) as channel:
-            request = wire.GetComputationTokenRequest(global_computation_id=ID)
-            refused = await refusal(ComputationsStub(channel).GetComputationToken(request))
+            wanted = wire.GetComputationTokenRequest(global_computation_id=ID)
+            refused = await refusal(ComputationsStub(channel).GetComputationToken(wanted))
             assert refused.code() is grpc.StatusCode.NOT_FOUND
         async with grpc.aio.insecure_channel(f"127.0.0.1:{health_port}") as channel:
-            health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-            assert health.status == health_pb2.HealthCheckResponse.SERVING
+            for service in ("", "wfa.measurement.internal.duchy.Computations"):
+                request = health_pb2.HealthCheckRequest(service=service)
+                health = await health_pb2_grpc.HealthStub(channel).Check(request)
+                assert health.status == health_pb2.HealthCheckResponse.SERVING
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         await asyncio.wait_for(process.stderr.read(), 30)

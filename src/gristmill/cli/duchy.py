@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         grace=server.shutdown_grace_period,
         require_client_certificate=server.require_client_auth,
         verbose=logging.verbose_server,
+        verbose_client=logging.verbose_client,
         reference=os.environ.get("HOSTNAME", "herald"),
         deletable=duchy_flags.deletable(arguments),
     )

@@ -74,14 +74,14 @@ def tls_files(arguments: argparse.Namespace) -> TlsFiles:
 
 
 def listen(arguments: argparse.Namespace) -> Listen:
-    from gristmill.duchy.listening import Listen
+    from gristmill.duchy.listening import Drain, Listen
 
     server, logging = flags.server(arguments), flags.logging(arguments)
     return Listen(
         port=server.port or 0,
         host=arguments.host,
         health_port=server.health_port,
-        grace=server.shutdown_grace_period,
+        drain=Drain(server.shutdown_grace_period.total_seconds()),
         require_client_certificate=server.require_client_auth,
         verbose=logging.verbose_server,
     )

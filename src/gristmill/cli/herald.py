@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
             info_file=identity.info_file,
             reference=os.environ.get("HOSTNAME", "herald"),
             deletable=duchy_flags.deletable(arguments),
+            verbose=logging.verbose_client,
         ) as herald,
     ):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from gristmill.errors import InvalidRequest
+from gristmill.errors import InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
     from gristmill.blobs import BlobStore, Digest
 
 BLOCK: Final = 1024 * 1024
 """Bytes handed to the blob store at once."""
+PATIENCE: Final = 120.0
+"""Seconds without a new chunk after which a sender has stalled."""
 POLITENESS: Final = 64 * 1024 * 1024
 """Bytes of an unwanted body that are read before the answer is given all the same."""
 
@@ -44,7 +47,15 @@ def read_promise(metadata: Mapping[str, str]) -> Promise:
 
 
 async def keep(
-    blobs: BlobStore, key: str, chunks: AsyncIterator[bytes], *, unit: int, limit: int, promise: Promise, what: str
+    blobs: BlobStore,
+    key: str,
+    chunks: AsyncIterator[bytes],
+    *,
+    unit: int,
+    limit: int,
+    promise: Promise,
+    what: str,
+    may_be_empty: bool = False,
 ) -> Digest:
     """Write a body to the blob store and return its length and hash. Nothing stays behind when it is refused.
 
@@ -52,9 +63,11 @@ async def keep(
         unit: the body must be a positive multiple of this many bytes.
         limit: the body may have this many bytes at most.
         what: its name in messages, such as "the body of SETUP_PHASE_INPUT".
+        may_be_empty: an empty body is taken if it was announced as empty.
 
     Raises:
         InvalidRequest: empty, too long, not in whole units, or not what was promised.
+        Unavailable: the sender stalled.
     """
     if promise.length is not None and promise.length > limit:
         raise InvalidRequest(f"{what} is announced with {promise.length} bytes; {limit} is the most")
@@ -67,12 +80,13 @@ async def keep(
         writer.append(block)
 
     try:
-        async for block in _blocks(chunks):
-            length += len(block)
-            if length > limit:
-                raise InvalidRequest(f"{what} has more than {limit} bytes")
-            await asyncio.to_thread(append, block)
-        if not length:
+        async with _patience() as more:
+            async for block in _blocks(chunks, more):
+                length += len(block)
+                if length > limit:
+                    raise InvalidRequest(f"{what} has more than {limit} bytes")
+                await asyncio.to_thread(append, block)
+        if not length and not (may_be_empty and promise.length == 0):
             raise InvalidRequest(f"{what} is empty")
         if promise.length is not None and promise.length != length:
             raise InvalidRequest(f"{what} ended after {length} of {promise.length} bytes")
@@ -89,15 +103,30 @@ async def keep(
 async def drop(chunks: AsyncIterator[bytes]) -> None:
     """Read an unwanted body, up to a bound, so that an honest sender is not interrupted in the middle of it."""
     dropped = 0
-    async for chunk in chunks:
-        dropped += len(chunk)
-        if dropped > POLITENESS:
-            return
+    async with _patience() as more:
+        async for chunk in chunks:
+            more()
+            dropped += len(chunk)
+            if dropped > POLITENESS:
+                return
 
 
-async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+@asynccontextmanager
+async def _patience() -> AsyncIterator[Callable[[], None]]:
+    """A time limit that follows progress: it starts anew whenever the function that it gives is called."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(PATIENCE) as limit:
+            yield lambda: limit.reschedule(loop.time() + PATIENCE)
+    except TimeoutError:
+        raise Unavailable(f"nothing came for {PATIENCE:.0f} s", cure="Send it again.") from None
+
+
+async def _blocks(chunks: AsyncIterator[bytes], more: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The chunks gathered into blocks; `more` is called for each chunk."""
     gathered, size = [], 0
     async for chunk in chunks:
+        more()
         gathered.append(chunk)
         size += len(chunk)
         if size >= BLOCK:

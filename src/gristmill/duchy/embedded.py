@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gristmill.duchy.herald_channels import open_herald, read_setup
 from gristmill.duchy.internal_api import serve_internal_api
-from gristmill.duchy.listening import Listen
+from gristmill.duchy.listening import Drain, Listen
 from gristmill.duchy.servers import serve_async_control, serve_control, serve_fulfillment
 from gristmill.errors import ConfigurationError
 from gristmill.observe.logs import logger
@@ -60,6 +60,7 @@ class DuchySettings:
     grace: timedelta = timedelta(seconds=1)
     require_client_certificate: bool = True
     verbose: bool = False
+    verbose_client: bool = False
     reference: str = "herald"
     deletable: frozenset[int] = frozenset()
 
@@ -85,7 +86,7 @@ async def serve_duchy(settings: DuchySettings) -> AsyncIterator[RunningDuchy]:
     near = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "[::]") else settings.host  # noqa: S104
     where = Listen(
         host=settings.host,
-        grace=settings.grace,
+        drain=Drain(settings.grace.total_seconds()),
         require_client_certificate=settings.require_client_certificate,
         verbose=settings.verbose,
     )
@@ -142,6 +143,7 @@ async def serve_duchy(settings: DuchySettings) -> AsyncIterator[RunningDuchy]:
                 info_file=settings.info_file,
                 reference=settings.reference,
                 deletable=settings.deletable,
+                verbose=settings.verbose_client,
             )
         )
         ended = await running.enter_async_context(in_thread(herald))

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
 from google.protobuf import text_format
 
 from gristmill.duchy.credentials import kingdom_credentials, own_credentials
@@ -38,12 +39,14 @@ def open_herald(
     info_file: Path | None = None,
     reference: str = "herald",
     deletable: frozenset[int] = frozenset(),
+    verbose: bool = False,
 ) -> Iterator[Herald]:
     """A herald whose channels are closed at the end.
 
     Args:
         reference: its name in reports to the kingdom.
         deletable: Computation.State values on which the local computation is deleted; terminal ones only.
+        verbose: log every call.
     """
     if not deletable <= TERMINAL:
         raise ConfigurationError(
@@ -52,9 +55,11 @@ def open_herald(
         )
     stopping = threading.Event()
     with (
-        channel(internal_api, own_credentials(tls)) as internal,
-        channel(kingdom, kingdom_credentials(tls, info_file)) as kingdom_channel,
+        channel(internal_api, own_credentials(tls)) as internal_channel,
+        channel(kingdom, kingdom_credentials(tls, info_file)) as plain_kingdom_channel,
     ):
+        logged = _logged if verbose else _as_it_is
+        internal, kingdom_channel = logged(internal_channel), logged(plain_kingdom_channel)
         services = Services(
             ComputationsStub(internal),
             OrchestrationStub(internal),
@@ -63,6 +68,16 @@ def open_herald(
         )
         hearing = Hearing(duchy, reference, setup, services, deletable)
         yield Herald(KingdomComputationsStub(kingdom_channel), ContinuationTokensStub(internal), hearing, stopping)
+
+
+def _as_it_is(opened: grpc.Channel) -> grpc.Channel:
+    return opened
+
+
+def _logged(opened: grpc.Channel) -> grpc.Channel:
+    from gristmill.observe.calls import LoggedClient
+
+    return grpc.intercept_channel(opened, LoggedClient())
 
 
 def read_setup(path: Path, duchy: str) -> ProtocolsSetupConfig:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -22,7 +22,21 @@ if TYPE_CHECKING:
 
 log = logger("duchy")
 
-Register = Callable[[grpc.aio.Server], None]
+Register = Callable[[Any], None]
+"""Adds a servicer to a server."""
+
+
+@dataclass(slots=True)
+class Drain:
+    """Time to finish what is being answered, shared by a process's servers: it runs from the first that stops."""
+
+    seconds: float = 1.0
+    _ends: float | None = None
+
+    def left(self) -> float:
+        if self._ends is None:
+            self._ends = time.monotonic() + self.seconds
+        return max(0.0, self._ends - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class Listen:
     port: int = 0
     host: str = "127.0.0.1"
     health_port: int | None = None
-    grace: timedelta = timedelta(seconds=1)
+    drain: Drain = field(default_factory=Drain)
     require_client_certificate: bool = True
     verbose: bool = False
 
@@ -46,7 +60,7 @@ async def listening(
     *,
     passed: frozenset[grpc.StatusCode] = frozenset(),
 ) -> AsyncIterator[int]:
-    """Serve until the block ends, then drain for `where.grace`; gives the bound port.
+    """Serve until the block ends, then drain; gives the bound port.
 
     Args:
         roots: only clients whose certificate one of these issued can connect.
@@ -59,21 +73,23 @@ async def listening(
 
         interceptors.insert(0, LoggedServer())
     server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS)
+    names = _Names()
     for add in register:
         add(server)
+        add(names)
     credentials = server_credentials(tls, roots, require_client_certificate=where.require_client_certificate)
     port = _bind(lambda address: server.add_secure_port(address, credentials), where.host, where.port)
     await server.start()
     try:
-        async with _health(where):
+        async with _health(where, names.found):
             yield port
     finally:
-        await server.stop(where.grace.total_seconds())
+        await server.stop(where.drain.left())
 
 
 @asynccontextmanager
-async def _health(where: Listen) -> AsyncIterator[None]:
-    """grpc.health.v1 in plaintext on a port of its own, as probes expect it; SERVING for the process as a whole."""
+async def _health(where: Listen, services: Sequence[str]) -> AsyncIterator[None]:
+    """grpc.health.v1 in plaintext on a port of its own, as probes expect it; SERVING for each service and the whole."""
     if where.health_port is None:
         yield
         return
@@ -83,7 +99,8 @@ async def _health(where: Listen) -> AsyncIterator[None]:
     server = grpc.aio.server(options=SERVER_OPTIONS)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     port = _bind(server.add_insecure_port, where.host, where.health_port)
-    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    for name in ("", *services):
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     await server.start()
     log.info("health service", port=port)
     try:
@@ -91,6 +108,19 @@ async def _health(where: Listen) -> AsyncIterator[None]:
     finally:
         await servicer.enter_graceful_shutdown()
         await server.stop(0)
+
+
+class _Names:
+    """Stands where a server would, to learn which services are added to it."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.ServiceRpcHandler]) -> None:
+        self.found += [handler.service_name() for handler in handlers]
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """The same services once more."""
 
 
 def _bind(add: Callable[[str], int], host: str, port: int) -> int:

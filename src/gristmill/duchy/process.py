@@ -52,7 +52,10 @@ async def _run(
             if failed:
                 ends.add(asyncio.ensure_future(failed(serving)))
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for end in done:
-                end.result()
             logs.logger(name).info("draining")
+            for end in done:
+                if error := end.exception():
+                    # It came up and then could not go on: a failure (1), not wrong usage (2).
+                    logs.logger(name).error("giving up", reason=str(error))
+                    return 1
     return 0

@@ -111,6 +111,7 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
                 limit=(sketch.size + NOISE_ALLOWANCE) * REGISTER,
                 promise=promise,
                 what="the encrypted sketch",
+                may_be_empty=True,  # nobody was seen, and the data provider says so
             )
             await self._record(token, key, path, digest)
             told.info("kept", bytes=digest.length)
