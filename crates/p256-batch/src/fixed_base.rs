@@ -2,9 +2,9 @@
 
 use crate::points::{Point, Points};
 use crate::scalars::{Scalars, SecretScalar};
-use p256::elliptic_curve::{BatchNormalize, Group};
 use p256::elliptic_curve::ff::PrimeField;
 use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use p256::elliptic_curve::{BatchNormalize, Group};
 use p256::{AffinePoint, ProjectivePoint, Scalar};
 use zeroize::Zeroizing;
 

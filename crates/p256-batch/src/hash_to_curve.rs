@@ -3,10 +3,10 @@
 //! The number of rounds depends on the message, hence `vartime`: the protocols prescribe this map.
 
 use crate::points::{FieldElement, Point, Points};
+use p256::AffinePoint;
 use p256::elliptic_curve::ff::PrimeField;
 use p256::elliptic_curve::point::DecompressPoint;
 use p256::elliptic_curve::subtle::Choice;
-use p256::AffinePoint;
 use sha2::{Digest, Sha256};
 
 /// Hashes a message to a point with even y.

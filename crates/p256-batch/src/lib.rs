@@ -13,5 +13,5 @@ mod scalars;
 
 pub use fixed_base::FixedBase;
 pub use hash_to_curve::{hash_all_to_curve_vartime, hash_to_curve_vartime};
-pub use points::{Column, EncodeError, DecodeError, POINT_SIZE, Point, Points};
-pub use scalars::{InvalidScalar, SecretScalar, Scalars};
+pub use points::{Column, DecodeError, EncodeError, POINT_SIZE, Point, Points};
+pub use scalars::{InvalidScalar, Scalars, SecretScalar};

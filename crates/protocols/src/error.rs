@@ -43,7 +43,8 @@ pub(crate) use invalid;
 /// Refuses with INVALID_ARGUMENT unless the condition holds.
 macro_rules! require {
     ($condition:expr, $($text:tt)*) => {
-        if !$condition {
+        let holds: bool = $condition;
+        if !holds {
             return Err($crate::error::invalid!($($text)*));
         }
     };

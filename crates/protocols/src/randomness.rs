@@ -20,9 +20,15 @@ const CALLS: u64 = 1 << 32;
 enum Source {
     OperatingSystem,
     /// ChaCha20 keyed by a secret seed; which call and what for choose the stream, the position the block.
-    Seed { seed: Zeroizing<[u8; 32]>, commitment: Option<[u8; 32]> },
+    Seed {
+        seed: Zeroizing<[u8; 32]>,
+        commitment: Option<[u8; 32]>,
+    },
     #[cfg(feature = "replay")]
-    Replay { scalars: Scalars, noise_counts: Vec<u64> },
+    Replay {
+        scalars: Scalars,
+        noise_counts: Vec<u64>,
+    },
 }
 
 /// Where a stage takes its randomness from.
@@ -58,7 +64,8 @@ impl Randomness {
     /// The same draws for the same seed, for statistical tests.
     #[cfg(feature = "replay")]
     pub fn seeded(seed: &[u8]) -> Self {
-        let seed = Zeroizing::new(Sha256::new().chain_update(b"gristmill test seed\0").chain_update(seed).finalize().into());
+        let seed =
+            Zeroizing::new(Sha256::new().chain_update(b"gristmill test seed\0").chain_update(seed).finalize().into());
         Self::new(Source::Seed { seed, commitment: None })
     }
 
@@ -75,7 +82,10 @@ impl Randomness {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         require!(call < CALLS, "this random source has been used too often");
         #[cfg(feature = "replay")]
-        require!(call == 0 || !matches!(self.source, Source::Replay { .. }), "a recorded call can be replayed only once");
+        require!(
+            call == 0 || !matches!(self.source, Source::Replay { .. }),
+            "a recorded call can be replayed only once"
+        );
         Ok(Draws { source: &self.source, call, noise_drawn: AtomicBool::new(false) })
     }
 }
@@ -122,7 +132,8 @@ impl Draws<'_> {
     /// Noise counts, one for each of the parameters, in order. A call asks for them at most once.
     pub fn noise_counts(&self, parameters: &[NoiseParameters]) -> Result<Vec<u64>> {
         self.noise_drawn.store(true, Ordering::Relaxed);
-        let draw = |generator: &mut dyn NoiseGenerator| parameters.iter().map(|noise| noise.sample(generator)).collect();
+        let draw =
+            |generator: &mut dyn NoiseGenerator| parameters.iter().map(|noise| noise.sample(generator)).collect();
         match self.source {
             Source::OperatingSystem => draw(&mut OperatingSystem),
             Source::Seed { seed, .. } => draw(&mut self.generator(seed, 1)),
@@ -130,7 +141,8 @@ impl Draws<'_> {
             Source::Replay { noise_counts, .. } => {
                 let (given, needed) = (noise_counts.len(), parameters.len());
                 require!(given == needed, "{given} recorded noise counts given, {needed} needed");
-                let possible = noise_counts.iter().zip(parameters).all(|(count, noise)| *count <= 2 * noise.shift_offset);
+                let possible =
+                    noise_counts.iter().zip(parameters).all(|(count, noise)| *count <= 2 * noise.shift_offset);
                 require!(possible, "a recorded noise count is beyond twice its offset");
                 Ok(noise_counts.clone())
             }

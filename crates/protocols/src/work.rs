@@ -25,7 +25,8 @@ impl<'a> Work<'a> {
         require!((1..=4096).contains(&threads), "threads: {threads}, 1 to 4096 are needed");
         let block = block.unwrap_or(DEFAULT_BLOCK as i64);
         require!((1..=1 << 24).contains(&block), "block: {block}, 1 to 2^24 items are needed");
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).thread_name(|_| "stage".into()).build();
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads as usize).thread_name(|_| "stage".into()).build();
         let pool = pool.map_err(|error| Error::Internal(format!("threads could not be started: {error}")))?;
         progress.begin();
         progress.check()?;
@@ -72,17 +73,25 @@ impl<'a> Work<'a> {
     {
         self.run(|| {
             let chunks = block.par_chunks_mut(CHUNK * record).enumerate();
-            chunks.map(|(number, chunk)| {
-                self.progress.check()?;
-                let result = operation(first + (number * CHUNK) as u64, chunk)?;
-                self.progress.advance((chunk.len() / record) as u64);
-                Ok(result)
-            }).collect()
+            chunks
+                .map(|(number, chunk)| {
+                    self.progress.check()?;
+                    let result = operation(first + (number * CHUNK) as u64, chunk)?;
+                    self.progress.advance((chunk.len() / record) as u64);
+                    Ok(result)
+                })
+                .collect()
         })
     }
 
     /// Makes `count` records, block by block: `operation(position of the chunk's first record, zeroed records)` fills them.
-    pub fn produce<F>(&self, count: u64, record: usize, operation: F, mut consume: impl FnMut(&[u8]) -> Result<()>) -> Result<()>
+    pub fn produce<F>(
+        &self,
+        count: u64,
+        record: usize,
+        operation: F,
+        mut consume: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()>
     where
         F: Fn(u64, &mut [u8]) -> Result<()> + Sync,
     {
@@ -106,12 +115,15 @@ impl<'a> Work<'a> {
         W: Fn(&[I]) -> u64 + Sync,
     {
         self.run(|| {
-            items.par_chunks(CHUNK).map(|chunk| {
-                self.progress.check()?;
-                let result = operation(chunk)?;
-                self.progress.advance(weight(chunk));
-                Ok(result)
-            }).collect()
+            items
+                .par_chunks(CHUNK)
+                .map(|chunk| {
+                    self.progress.check()?;
+                    let result = operation(chunk)?;
+                    self.progress.advance(weight(chunk));
+                    Ok(result)
+                })
+                .collect()
         })
     }
 }

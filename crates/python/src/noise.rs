@@ -23,7 +23,13 @@ pub struct NoiseParameters {
 
 #[pyfunction]
 #[pyo3(signature = (*, mechanism, epsilon, delta, contributors, sensitivity))]
-pub fn noise_parameters(mechanism: &str, epsilon: f64, delta: f64, contributors: i64, sensitivity: f64) -> PyResult<NoiseParameters> {
+pub fn noise_parameters(
+    mechanism: &str,
+    epsilon: f64,
+    delta: f64,
+    contributors: i64,
+    sensitivity: f64,
+) -> PyResult<NoiseParameters> {
     let budget = privacy((epsilon, delta));
     let parameters = Parameters::new(mechanism_named(mechanism)?, budget, contributors, sensitivity).map_err(raise)?;
     let (p, sigma_distributed) = (parameters.p(), parameters.sigma_distributed());

@@ -41,10 +41,8 @@ pub fn encrypt_sketch(
     progress: &Progress,
     block: Option<i64>,
 ) -> PyResult<u64> {
-    let registers: Vec<Register> = registers
-        .into_iter()
-        .map(|(index, stored_key, frequency)| Register { index, stored_key, frequency })
-        .collect();
+    let registers: Vec<Register> =
+        registers.into_iter().map(|(index, stored_key, frequency)| Register { index, stored_key, frequency }).collect();
     py.detach(|| {
         let work = Work::new(threads, block, &progress.0)?;
         protocols::sketch::encrypt_sketch(&registers, &output, public_key, maximum_frequency, &randomness.0, &work)

@@ -20,7 +20,10 @@ impl Sketch {
     /// Refuses parameters for which there is no estimate.
     pub fn validate(&self) -> Result<()> {
         let Self { decay_rate, size, sampling_width } = *self;
-        require!(decay_rate > 1.0 && decay_rate < 700.0, "decay rate: {decay_rate}, more than 1 and less than 700 is needed");
+        require!(
+            decay_rate > 1.0 && decay_rate < 700.0,
+            "decay rate: {decay_rate}, more than 1 and less than 700 is needed"
+        );
         require!(size >= 1, "sketch size: at least 1 is needed");
         let width = f64::from(sampling_width as f32);
         require!(width > 0.0 && width <= 1.0, "sampling width: {sampling_width}, a number in (0, 1] is needed");

@@ -32,7 +32,9 @@ pub fn join_registers(
     let at_most = registers + added;
     let mut sorter = Sorter::<TUPLE_SIZE>::new(at_most, output.folder(), stage.sort_memory)?;
     let merge = Merge::new(&public_key, &draws)?;
-    let emit = |rows: &[u8], groups: &[Group]| merge.tuples(&stage.work, rows, groups)?.iter().try_for_each(|tuples| sorter.push(tuples));
+    let emit = |rows: &[u8], groups: &[Group]| {
+        merge.tuples(&stage.work, rows, groups)?.iter().try_for_each(|tuples| sorter.push(tuples))
+    };
     let mut collector = Collector::new(sketches as u64, stage.work.block, emit);
     stage.work.run(|| rows.drain(|rows| collector.push(rows, &stage.work)))?;
     let (groups, mut position) = collector.finish()?;
@@ -49,14 +51,21 @@ pub fn join_registers(
 }
 
 /// Takes the last layer off every index and turns each register into a row to sort.
-fn decrypt_indexes(stage: &Stage<'_>, input: &mut Input, secret: &SecretScalar, output: &Output) -> Result<Sorter<ROW_SIZE>> {
+fn decrypt_indexes(
+    stage: &Stage<'_>,
+    input: &mut Input,
+    secret: &SecretScalar,
+    output: &Output,
+) -> Result<Sorter<ROW_SIZE>> {
     let mut sorter = Sorter::<ROW_SIZE>::new(input.records(), output.folder(), stage.sort_memory)?;
     stage.work.read(input, |first, mut block| {
         let rows = stage.work.in_place(first, &mut block, REGISTER_SIZE, |first, registers| {
             let mut rows = vec![0; registers.len() / REGISTER_SIZE * ROW_SIZE];
             let indexes = Ciphertexts::decode(registers, REGISTER_SIZE, INDEX)?.decrypt(secret);
             indexes.encode_into(&mut rows, Column { stride: ROW_SIZE, offset: 0 })?;
-            for ((row, register), position) in rows.chunks_exact_mut(ROW_SIZE).zip(registers.chunks_exact(REGISTER_SIZE)).zip(first..) {
+            for ((row, register), position) in
+                rows.chunks_exact_mut(ROW_SIZE).zip(registers.chunks_exact(REGISTER_SIZE)).zip(first..)
+            {
                 row[POINT_SIZE..ROW_KEY].copy_from_slice(&position.to_be_bytes());
                 row[ROW_KEY..ROW_COUNT].copy_from_slice(&register[KEY..KEY + CIPHERTEXT_SIZE]);
                 row[ROW_COUNT..].copy_from_slice(&register[COUNT..]);

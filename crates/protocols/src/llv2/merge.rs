@@ -75,7 +75,8 @@ impl<'a> Merge<'a> {
         let compared_with = keys.gather(others.clone().map(|(group, _)| group.first - start.first));
         let destructors = scalars.gather(others.map(|(group, member)| (group.draw - start.draw) as usize + member));
         let differences = other_keys.minus(&compared_with).times_each(&destructors);
-        let zeros = self.key.encrypt_zeros(&scalars.gather(groups.iter().map(|group| (group.draw - start.draw) as usize)));
+        let zeros =
+            self.key.encrypt_zeros(&scalars.gather(groups.iter().map(|group| (group.draw - start.draw) as usize)));
         let flag_a = zeros.plus(&differences.sums(groups.iter().map(|group| group.members - 1)));
 
         let count = counts.sums(groups.iter().map(|group| group.members)).plus(&flag_a.times_each(&factors(0)));

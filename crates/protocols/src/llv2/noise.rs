@@ -9,6 +9,8 @@ const REACH_SENSITIVITY: f64 = 1.0;
 const FREQUENCY_SENSITIVITY: f64 = 2.0;
 /// More noise records than this are refused: 2^36 registers are 13 TB.
 const MAXIMUM_RECORDS: u64 = 1 << 36;
+/// More data providers than this in one computation are refused.
+const MAXIMUM_SKETCHES: i64 = 1 << 20;
 
 /// Noise of the setup phase.
 pub struct RegisterNoise {
@@ -35,8 +37,15 @@ pub struct RegisterCounts {
 impl RegisterNoise {
     /// `budgets`: blind histogram, publisher, reach. At least `group_floor` registers will carry the publisher-noise
     /// index and as many the padding index, so that both groups are recognised by their size (specification, P2).
-    pub fn new(mechanism: Mechanism, contributors: i64, sketches: i64, budgets: [Privacy; 3], group_floor: u64) -> Result<Self> {
+    pub fn new(
+        mechanism: Mechanism,
+        contributors: i64,
+        sketches: i64,
+        budgets: [Privacy; 3],
+        group_floor: u64,
+    ) -> Result<Self> {
         require!(sketches >= 1, "sketches: {sketches}, at least 1 is needed");
+        require!(sketches <= MAXIMUM_SKETCHES, "sketches: {sketches}, at most {MAXIMUM_SKETCHES}");
         require!(group_floor <= MAXIMUM_RECORDS, "group floor: {group_floor}");
         let parameters = |budget, sensitivity| NoiseParameters::new(mechanism, budget, contributors, sensitivity);
         let blind_histogram = parameters(budgets[0], BLIND_HISTOGRAM_SENSITIVITY)?;
@@ -91,7 +100,10 @@ pub struct TupleCounts {
 impl TupleNoise {
     /// The maximum frequency is that of the noise, which may differ from the measurement's.
     pub fn new(mechanism: Mechanism, contributors: i64, maximum_frequency: i64, budget: Privacy) -> Result<Self> {
-        require!((1..1 << 20).contains(&maximum_frequency), "maximum frequency: {maximum_frequency}, at least 1 is needed");
+        require!(
+            (1..1 << 20).contains(&maximum_frequency),
+            "maximum frequency: {maximum_frequency}, at least 1 is needed"
+        );
         let parameters = NoiseParameters::new(mechanism, budget, contributors, FREQUENCY_SENSITIVITY)?;
         let noise = Self { parameters, contributors: contributors as u64, maximum_frequency: maximum_frequency as u64 };
         require!(noise.total() <= MAXIMUM_RECORDS, "{} noise tuples are too many", noise.total());

@@ -27,7 +27,8 @@ pub fn decrypt_flags(
     let tuples = input.records();
     let draws = stage.randomness.begin()?;
     let noise_position = HEADER + PER_TUPLE * tuples;
-    let noise = noise.map(|noise| noise.draw(&draws)).transpose()?.map(|counts| NoiseTuples::new(counts, noise_position));
+    let noise =
+        noise.map(|noise| noise.draw(&draws)).transpose()?.map(|counts| NoiseTuples::new(counts, noise_position));
     let total = tuples + noise.as_ref().map_or(0, NoiseTuples::total);
     stage.work.expect(total);
     let mut output = Output::create(&stage.output)?;

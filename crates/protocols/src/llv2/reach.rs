@@ -40,7 +40,12 @@ pub struct ReachFigures {
 
 /// Tests the flags, estimates the reach, and writes the matrix: for each kept tuple F - 1 ciphertexts, of which the i-th is
 /// an encryption of zero exactly if the count is i.
-pub fn estimate_reach(stage: &Stage<'_>, secret: &[u8], public_key: &[u8], measurement: &Measurement<'_>) -> Result<ReachFigures> {
+pub fn estimate_reach(
+    stage: &Stage<'_>,
+    secret: &[u8],
+    public_key: &[u8],
+    measurement: &Measurement<'_>,
+) -> Result<ReachFigures> {
     let columns = matrix_columns(measurement.maximum_frequency)?;
     measurement.sketch.validate()?;
     let (secret, public_key) = (secret_key(secret)?, PublicKey::decode(public_key, "composite public key")?);
@@ -61,17 +66,21 @@ pub fn estimate_reach(stage: &Stage<'_>, secret: &[u8], public_key: &[u8], measu
         // Each row starts as its count and grows to its elements.
         let chunks = stage.work.run(|| {
             use rayon::prelude::*;
-            counts.par_chunks(16 * CIPHERTEXT_SIZE).enumerate().map(|(chunk, counts)| {
-                let rows = counts.len() / CIPHERTEXT_SIZE;
-                let row = kept + 16 * chunk as u64;
-                let scalars = draws.scalars(HEADER + row * columns as u64, rows * columns)?;
-                let counts = Ciphertexts::decode(counts, CIPHERTEXT_SIZE, 0)?;
-                let repeated = counts.gather((0..rows * columns).map(|element| element / columns));
-                let below = counts_below.gather((0..rows * columns).map(|element| element % columns));
-                let mut matrix = vec![0; rows * elements];
-                repeated.plus(&below).times_each(&scalars).encode_into(&mut matrix, CIPHERTEXT_SIZE, 0)?;
-                Ok(matrix)
-            }).collect::<Result<Vec<_>>>()
+            counts
+                .par_chunks(16 * CIPHERTEXT_SIZE)
+                .enumerate()
+                .map(|(chunk, counts)| {
+                    let rows = counts.len() / CIPHERTEXT_SIZE;
+                    let row = kept + 16 * chunk as u64;
+                    let scalars = draws.scalars(HEADER + row * columns as u64, rows * columns)?;
+                    let counts = Ciphertexts::decode(counts, CIPHERTEXT_SIZE, 0)?;
+                    let repeated = counts.gather((0..rows * columns).map(|element| element / columns));
+                    let below = counts_below.gather((0..rows * columns).map(|element| element % columns));
+                    let mut matrix = vec![0; rows * elements];
+                    repeated.plus(&below).times_each(&scalars).encode_into(&mut matrix, CIPHERTEXT_SIZE, 0)?;
+                    Ok(matrix)
+                })
+                .collect::<Result<Vec<_>>>()
         })?;
         kept += (counts.len() / CIPHERTEXT_SIZE) as u64;
         chunks.iter().try_for_each(|matrix| output.write(matrix))
@@ -91,7 +100,10 @@ pub fn estimate_reach(stage: &Stage<'_>, secret: &[u8], public_key: &[u8], measu
 
 /// Ciphertexts of a row of the matrix.
 pub(super) fn matrix_columns(maximum_frequency: i64) -> Result<usize> {
-    require!((1..=1 << 16).contains(&maximum_frequency), "maximum frequency: {maximum_frequency}, at least 1 is needed");
+    require!(
+        (1..=1 << 16).contains(&maximum_frequency),
+        "maximum frequency: {maximum_frequency}, at least 1 is needed"
+    );
     Ok(maximum_frequency as usize - 1)
 }
 

@@ -3,7 +3,8 @@
 use super::noise::RegisterCounts;
 use super::{COUNT, INDEX, KEY, REGISTER_SIZE};
 use crate::constants::{
-    BLIND_HISTOGRAM_KEY, BLIND_HISTOGRAM_PREFIX, DESTROYED_KEY, PADDING_INDEX, PUBLISHER_NOISE_INDEX, REACH_NOISE_PREFIX,
+    BLIND_HISTOGRAM_KEY, BLIND_HISTOGRAM_PREFIX, DESTROYED_KEY, PADDING_INDEX, PUBLISHER_NOISE_INDEX,
+    REACH_NOISE_PREFIX,
 };
 use crate::el_gamal::PublicKey;
 use crate::error::Result;
@@ -96,7 +97,8 @@ impl NoiseRegisters {
                 let identifiers = ((first + count as u64 - 1) / copies - start + 1) as usize;
                 let texts = draws.scalars(first_identifier + start, identifiers)?;
                 let points = hash_texts(BLIND_HISTOGRAM_PREFIX, &texts);
-                let index = points.gather((0..count as u64).map(|register| ((first + register) / copies - start) as usize));
+                let index =
+                    points.gather((0..count as u64).map(|register| ((first + register) / copies - start) as usize));
                 let keys = Points::repeat(self.blind_key, count);
                 ([index, keys.clone(), keys], [0, 1, 2])
             }

@@ -67,7 +67,8 @@ impl NoiseTuples {
         let frequencies = multiples.map(|count| Kind::Frequency { count }).zip(counts.frequencies);
         let mut end = first;
         let mut runs = Vec::new();
-        for (kind, tuples) in frequencies.chain([(Kind::Destroyed, counts.destroyed), (Kind::Padding, counts.padding)]) {
+        for (kind, tuples) in frequencies.chain([(Kind::Destroyed, counts.destroyed), (Kind::Padding, counts.padding)])
+        {
             runs.push(Run { kind, tuples, first_draw: end });
             end += kind.draws() * tuples;
         }

@@ -62,7 +62,10 @@ impl NoiseParameters {
         let count = contributors as f64;
         let (distribution, offset) = match mechanism {
             Mechanism::Geometric => {
-                require!(sensitivity > 0.0 && sensitivity.is_finite(), "sensitivity: {sensitivity}, a positive number is needed");
+                require!(
+                    sensitivity > 0.0 && sensitivity.is_finite(),
+                    "sensitivity: {sensitivity}, a positive number is needed"
+                );
                 let rate = epsilon / sensitivity;
                 let offset = (2.0 * count * sensitivity * (1.0 + epsilon.exp()) / delta).ln() / rate;
                 (Distribution::Polya { shape: 1.0 / count, p: (-rate).exp() }, offset.ceil())

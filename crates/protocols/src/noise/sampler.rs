@@ -19,7 +19,7 @@ impl NoiseParameters {
             }
             Distribution::Gaussian { sigma } => {
                 let deviation = gaussian_at_most(self.shift_offset, sigma, generator);
-                Ok(self.shift_offset.strict_add_signed(deviation))
+                Ok(self.shift_offset.saturating_add_signed(deviation)) // never saturates: the deviation is at least -mu
             }
         }
     }
@@ -54,6 +54,9 @@ fn polya_at_most(bound: u64, shape: f64, p: f64, generator: &mut dyn NoiseGenera
 fn gaussian_at_most(bound: u64, sigma: f64, generator: &mut dyn NoiseGenerator) -> i64 {
     let t = sigma.floor() + 1.0;
     let variance = sigma * sigma;
+    if variance == 0.0 {
+        return 0; // so small a sigma that its square underflows
+    }
     loop {
         let value = geometric(t, generator) - geometric(t, generator);
         let distance = value.abs() - variance / t;

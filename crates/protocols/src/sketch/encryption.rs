@@ -23,8 +23,12 @@ pub fn encrypt_sketch(
     randomness: &Randomness,
     work: &Work<'_>,
 ) -> Result<u64> {
-    require!(maximum_frequency <= MAXIMUM_FREQUENCY, "maximum frequency: {maximum_frequency}, at most {MAXIMUM_FREQUENCY}");
-    let encryption = Encryption::new(PublicKey::decode(public_key, "public key")?, maximum_frequency.max(1) as usize + 1);
+    require!(
+        maximum_frequency <= MAXIMUM_FREQUENCY,
+        "maximum frequency: {maximum_frequency}, at most {MAXIMUM_FREQUENCY}"
+    );
+    let encryption =
+        Encryption::new(PublicKey::decode(public_key, "public key")?, maximum_frequency.max(1) as usize + 1);
     for register in registers {
         require!(register.index >= 0, "a register has a negative index");
         require!(register.stored_key <= 0 || register.frequency >= 1, "a register has a frequency below 1");
@@ -58,17 +62,24 @@ impl Encryption {
     }
 
     fn encrypt(&self, registers: &[Register], scalars: &Scalars, records: &mut [u8]) -> Result<()> {
-        let hashed = |numbers: &mut dyn Iterator<Item = i64>| hash_all_to_curve_vartime(numbers.map(|number| number.to_string()));
+        let hashed = |numbers: &mut dyn Iterator<Item = i64>| {
+            hash_all_to_curve_vartime(numbers.map(|number| number.to_string()))
+        };
         let indexes = hashed(&mut registers.iter().map(|register| register.index));
         let keys = hashed(&mut registers.iter().map(|register| register.stored_key));
-        let keys: Points = registers.iter().enumerate().map(|(position, register)| {
-            if register.stored_key <= 0 { self.destroyed } else { keys.get(position) }
-        }).collect();
+        let keys: Points = registers
+            .iter()
+            .enumerate()
+            .map(|(position, register)| if register.stored_key <= 0 { self.destroyed } else { keys.get(position) })
+            .collect();
         let cap = self.counts.len() as i64;
-        let counts: Points = registers.iter().map(|register| {
-            let count = self.counts.select(register.frequency.clamp(1, cap) as usize - 1);
-            if register.stored_key <= 0 { self.destroyed } else { count }
-        }).collect();
+        let counts: Points = registers
+            .iter()
+            .map(|register| {
+                let count = self.counts.select(register.frequency.clamp(1, cap) as usize - 1);
+                if register.stored_key <= 0 { self.destroyed } else { count }
+            })
+            .collect();
         for (column, offset, plaintexts) in [(0, INDEX, indexes), (1, KEY, keys), (2, COUNT, counts)] {
             let ciphertexts: Ciphertexts = self.key.encrypt(&plaintexts, &scalars.column(3, column));
             ciphertexts.encode_into(records, REGISTER_SIZE, offset)?;

@@ -44,7 +44,7 @@ impl<const N: usize> Sorter<N> {
         for record in records {
             // The order of (first byte & 1, second, third) is the order of the records; 17 bits of it choose the bucket.
             let prefix = (u64::from(record[0] & 1) << 16) | (u64::from(record[1]) << 8) | u64::from(record[2]);
-            spill.push((prefix * self.buckets >> 17) as usize, record)?;
+            spill.push(((prefix * self.buckets) >> 17) as usize, record)?;
         }
         Ok(())
     }
