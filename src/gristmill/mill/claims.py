@@ -121,7 +121,8 @@ class Claim:
 
     def kept(self) -> Output | None:
         """What this stage has made before, so that it is delivered again and not made anew."""
-        recorded = next(iter(self.lease.outputs), None) if self.lease is not None else None
+        outputs = self.lease.outputs if self.lease is not None else ()
+        recorded = next((output for output in outputs if output.digest.path), None)
         details = self.token.computation_details.liquid_legions_v2
         reach = details.reach_estimate.reach if details.HasField("reach_estimate") else None
         if recorded is not None:

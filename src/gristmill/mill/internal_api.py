@@ -94,11 +94,12 @@ class InternalApi:
 
     def take_over(self, token: ComputationToken, lock_duration: timedelta) -> Claim:
         """The claim that was made on this mill's behalf. LeaseLost when it has run out."""
+        read = time.monotonic()  # first: this process may be stopped at any point of what follows
         left = _seconds_until(token)
         if left <= 0:
             raise LeaseLost(f"the lock of {token.global_computation_id} has run out")
         length = min(lock_duration, LEASE_LENGTH) if self.has_leases() else timedelta(seconds=left)
-        claim = self._hold(token, time.monotonic() + left, length)
+        claim = self._hold(token, read + left, length)
         if claim.lease is not None:
             self.renew(claim, Snapshot())
         return claim

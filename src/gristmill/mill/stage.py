@@ -89,7 +89,10 @@ def _kept(job: Job, effort: Effort) -> Output:
             return _with_reach(job, kept, found)
         job.activity.begin("keeping the output")
         digest = writer.commit()
-    return job.claim.record_output(blob_id, path, digest, found.reach, found.commitment)
+    recorded = job.claim.record_output(blob_id, path, digest, found.reach, found.commitment)
+    if recorded.path != path:
+        job.services.blobs.delete(computation_key(path))
+    return recorded
 
 
 def _with_reach(job: Job, kept: Output, found: Found) -> Output:

@@ -1,0 +1,351 @@
+"""What a mill does with a claimed stage, in this process, among stand-ins behind real mutual TLS."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import grpc
+import pytest
+
+from gristmill.mill import actions, runner
+from gristmill.trust.signatures import SignedMessage
+from mill.computations import (
+    CONFIRMATION,
+    INITIALIZATION,
+    REGISTER,
+    SETUP,
+    THREE,
+    Keys,
+    make_keys,
+    put_sketch,
+    token,
+)
+from mill.conftest import CERTIFICATE, MILL, World
+from mill.stand_ins import COMPLETE
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
+from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
+from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
+    CompleteExecutionPhaseThreeAtAggregatorResponse,
+)
+from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
+from wfa.measurement.system.v1alpha.computation_pb2 import Computation
+
+
+@pytest.fixture(scope="module")
+def keys() -> Keys:
+    return make_keys()
+
+
+def claimed_setup(world: World, keys: Keys, *, lock: float = 300, attempt: int = 1) -> ComputationToken:
+    claimed = token(world, keys, SETUP, attempt=attempt)
+    put_sketch(world, keys, claimed)
+    world.internal.add(claimed, owner=MILL, lock=lock)
+    return claimed
+
+
+def stage_of(claimed: ComputationToken) -> int:
+    return claimed.computation_stage.liquid_legions_sketch_aggregation_v2
+
+
+def refuse(code: grpc.StatusCode) -> Any:
+    return lambda context: context.abort(code, "as the test wants it")
+
+
+# The claim
+
+
+@pytest.mark.parametrize("difference", ["version", "owner"])
+def test_a_stale_claim_is_skipped_with_a_note_to_the_kingdom(world: World, keys: Keys, difference: str) -> None:
+    claimed = claimed_setup(world, keys)
+    told = ComputationToken()
+    told.CopyFrom(claimed)
+    if difference == "version":
+        told.version -= 1
+    else:
+        claimed.lock_owner = "another mill"
+    world.run(told)
+    assert world.journal.writes() == ["CreateComputationLogEntry"]
+    (entry,) = world.journal.of("CreateComputationLogEntry")
+    assert entry.parent == "computations/LHdjUf0z6dc/participants/worker1"
+    assert entry.computation_log_entry.participant_child_reference_id == MILL
+    assert entry.computation_log_entry.error_details.type == 1
+    assert world.journal.methods()[-1] == "ClaimWork"
+
+
+def test_an_expired_claim_is_skipped(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys, lock=-1)
+    world.run(claimed)
+    assert world.journal.writes() == ["CreateComputationLogEntry"]
+
+
+def test_a_stage_is_put_back_before_its_lock_runs_out_and_then_left_alone(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys, lock=4)
+    expires = time.time() + 4
+    world.peers["aggregator"].answer = lambda context: time.sleep(6)
+    world.run(claimed)
+    (enqueued,) = [entry for entry in world.journal.entries if entry.method == "EnqueueComputation"]
+    assert enqueued.at < expires
+    assert enqueued.request.expected_owner == MILL
+    assert 1 <= enqueued.request.delay_second <= 1200
+    assert world.journal.writes()[-1] == "EnqueueComputation"
+    assert stage_of(claimed) == SETUP
+
+
+def test_nothing_is_written_when_the_lock_runs_out_while_computing(
+    world: World, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = claimed_setup(world, keys, lock=2)
+
+    def deaf(job: object, output: object) -> None:
+        time.sleep(2.5)
+
+    monkeypatch.setitem(actions.COMPUTES, "add_noise", deaf)  # type: ignore[arg-type]
+    world.run(claimed)
+    assert world.journal.writes() == []
+
+
+def test_a_claim_taken_over_by_another_mill_is_left_alone(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+
+    def steal(method: str) -> None:
+        if method == "RecordOutputBlobPath" and claimed.lock_owner == MILL:
+            world.internal.add(claimed, owner="another mill", lock=300)
+
+    world.internal.before_write = steal
+    world.run(claimed)
+    assert world.journal.writes() == ["RecordOutputBlobPath"]
+    assert claimed.lock_owner == "another mill"
+
+
+def test_a_write_by_somebody_else_meanwhile_does_not_disturb(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    wrote: list[str] = []
+
+    def disturb(method: str) -> None:
+        if not wrote:
+            wrote.append(method)
+            claimed.version += 1
+
+    world.internal.before_write = disturb
+    world.run(claimed)
+    assert stage_of(claimed) == 7
+    assert len(world.peers["aggregator"].received) == 1
+
+
+# Peers
+
+
+def test_a_peer_that_cannot_be_reached_puts_the_stage_back(
+    world: World, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "UNRENEWED_WINDOW", runner.timedelta(seconds=0.5))
+    claimed = claimed_setup(world, keys, attempt=3)
+    world.peers["aggregator"].answer = refuse(grpc.StatusCode.UNAVAILABLE)
+    world.run(claimed)
+    assert world.journal.writes()[-2:] == ["CreateComputationLogEntry", "EnqueueComputation"]
+    (enqueued,) = world.journal.of("EnqueueComputation")
+    assert enqueued.expected_owner == MILL
+    assert 8 <= enqueued.delay_second <= 16
+    assert "FailComputationParticipant" not in world.journal.methods()
+
+
+def test_a_retry_in_place_sends_the_kept_bytes(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    peer = world.peers["aggregator"]
+
+    def once(context: grpc.ServicerContext) -> None:
+        if len(peer.received) == 1:
+            refuse(grpc.StatusCode.ABORTED)(context)
+
+    peer.answer = once
+    world.run(claimed)
+    assert len(peer.received) == 2
+    assert peer.received[0] == peer.received[1]
+    assert stage_of(claimed) == 7
+
+
+def test_what_an_earlier_attempt_kept_is_sent_byte_for_byte(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, SETUP, attempt=2)
+    claimed.blobs[0].path = "LHdjUf0z6dc/SETUP_PHASE/0"
+    world.put("computations/LHdjUf0z6dc/SETUP_PHASE/0", b"kept" * 99)
+    world.internal.add(claimed, owner=MILL, lock=300)
+    world.run(claimed)
+    peer = world.peers["aggregator"]
+    assert peer.received == [b"kept" * 99]
+    assert peer.metadata["gristmill-length"] == "396"
+    assert world.journal.writes() == ["AdvanceComputation", "AdvanceComputationStage"]
+
+
+def test_a_peer_that_is_behind_is_waited_for(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    peer = world.peers["aggregator"]
+    peer.stage = CONFIRMATION
+    asked: list[float] = []
+
+    def catch_up() -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 3:
+            peer.stage = 5
+
+    peer.asked = catch_up
+    world.run(claimed)
+    assert len(asked) == 3
+    assert len(peer.received) == 1
+    assert stage_of(claimed) == 7
+
+
+def test_a_peer_that_is_past_the_stage_is_not_sent_to(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    world.peers["aggregator"].stage = SETUP
+    world.run(claimed)
+    assert world.peers["aggregator"].received == []
+    assert stage_of(claimed) == 7
+
+
+def test_a_peer_that_refuses_the_message_fails_the_computation(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    world.peers["aggregator"].answer = refuse(grpc.StatusCode.PERMISSION_DENIED)
+    world.run(claimed)
+    assert world.journal.writes()[-2:] == ["FailComputationParticipant", "FinishComputation"]
+
+
+# Permanent errors
+
+
+def test_garbage_from_a_data_provider_fails_the_computation_here_and_at_the_kingdom(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    world.put("requisitions/LHdjUf0z6dc/req0", b"\x07" * (REGISTER - 1))
+    world.run(claimed)
+    assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
+    (failed,) = world.journal.of("FailComputationParticipant")
+    assert failed.etag == "W/1"
+    assert failed.failure.participant_child_reference_id == MILL
+    assert (failed.failure.stage_attempt.stage, failed.failure.stage_attempt.stage_name) == (SETUP, "SETUP_PHASE")
+    (finished,) = world.journal.of("FinishComputation")
+    assert finished.reason == ComputationDetails.FAILED
+    assert stage_of(claimed) == COMPLETE
+
+
+def test_a_stage_that_was_tried_too_often_fails(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys, attempt=11)
+    world.run(claimed)
+    assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
+
+
+def test_a_failure_is_not_told_twice(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys, attempt=11)
+    world.kingdom.participant.state = ComputationParticipant.FAILED
+    world.run(claimed)
+    assert world.journal.writes() == ["FinishComputation"]
+
+
+def test_a_computation_that_the_kingdom_has_ended_is_finished_here(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys, attempt=11)
+    world.kingdom.errors["FailComputationParticipant"] = [grpc.StatusCode.FAILED_PRECONDITION]
+    world.run(claimed)
+    assert stage_of(claimed) == COMPLETE
+
+
+# Opening
+
+
+def test_initialization_makes_one_key_and_publishes_it_signed(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, INITIALIZATION)
+    world.internal.add(claimed, owner=MILL, lock=300)
+    world.kingdom.errors["SetParticipantRequisitionParams"] = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED]
+    world.run(claimed)
+    assert world.journal.writes() == [
+        "UpdateComputationDetails",
+        *["SetParticipantRequisitionParams"] * 3,
+        "AdvanceComputationStage",
+    ]
+    published = world.kingdom.participant.requisition_params
+    element = claimed.computation_details.liquid_legions_v2.local_elgamal_key.public_key.element
+    assert published.duchy_certificate == CERTIFICATE
+    assert len(published.liquid_legions_v2.el_gamal_public_key) == 70
+    assert published.liquid_legions_v2.el_gamal_public_key.endswith(element)
+
+
+def test_confirmation_confirms_before_it_keeps_the_combined_keys(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, CONFIRMATION)
+    world.internal.add(claimed, owner=MILL, lock=300)
+    world.run(claimed)
+    assert world.journal.writes() == [
+        "ConfirmComputationParticipant",
+        "UpdateComputationDetails",
+        "AdvanceComputationStage",
+    ]
+    assert claimed.computation_details.liquid_legions_v2.combined_public_key.element == keys.combined
+    assert stage_of(claimed) == 4
+
+
+def test_confirmation_collects_every_fault_into_one_failure(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, CONFIRMATION)
+    claimed.requisitions[1].details.nonce += 1
+    claimed.requisitions[0].path = ""
+    claimed.computation_details.liquid_legions_v2.participant[1].el_gamal_public_key_signature = b"forged"
+    world.internal.add(claimed, owner=MILL, lock=300)
+    world.run(claimed)
+    assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
+    (failed,) = world.journal.of("FailComputationParticipant")
+    for named in ("nonces", "req0", "worker2"):
+        assert named in failed.failure.error_message
+
+
+# The result
+
+AT_THE_AGGREGATOR = pytest.mark.parametrize("world", ["aggregator"], indirect=True)
+
+
+def last_stage(world: World, keys: Keys, distribution: dict[int, float], reach: int = 1234) -> ComputationToken:
+    """The aggregator's last stage with its output kept already."""
+    claimed = token(world, keys, THREE)
+    claimed.computation_details.liquid_legions_v2.reach_estimate.reach = reach
+    claimed.blobs[1].path = "LHdjUf0z6dc/EXECUTION_PHASE_THREE/1"
+    kept = CompleteExecutionPhaseThreeAtAggregatorResponse(frequency_distribution=distribution)
+    world.put(f"computations/{claimed.blobs[1].path}", kept.SerializeToString())
+    world.internal.add(claimed, owner=MILL, lock=300)
+    return claimed
+
+
+@AT_THE_AGGREGATOR
+def test_the_result_is_signed_and_encrypted_to_the_measurement_consumer(world: World, keys: Keys) -> None:
+    claimed = last_stage(world, keys, {1: 0.75, 3: 0.25})
+    world.run(claimed)
+    (handed_in,) = world.journal.of("SetComputationResult")
+    assert handed_in.aggregator_certificate == CERTIFICATE
+    assert handed_in.result_public_key == keys.consumer.public_key.SerializeToString()
+    assert handed_in.public_api_version == "v2alpha"
+    signed = SignedMessage.FromString(keys.consumer.decrypt(handed_in.encrypted_result).expose())
+    result = Measurement.Result()
+    assert signed.message.Unpack(result)
+    assert result.reach.value == 1234
+    assert dict(result.frequency.relative_frequency_distribution) == {1: 0.75, 3: 0.25}
+    assert result.reach.WhichOneof("methodology") == result.frequency.WhichOneof("methodology") == "liquid_legions_v2"
+    (finished,) = world.journal.of("FinishComputation")
+    assert finished.reason == ComputationDetails.SUCCEEDED
+
+
+@AT_THE_AGGREGATOR
+def test_a_result_that_had_arrived_is_read_back_and_not_a_failure(world: World, keys: Keys) -> None:
+    claimed = last_stage(world, keys, {1: 1.0})
+    world.kingdom.errors["SetComputationResult"] = [grpc.StatusCode.UNKNOWN]
+    world.kingdom.state = Computation.SUCCEEDED
+    world.run(claimed)
+    assert world.journal.methods().count("SetComputationResult") == 1
+    assert claimed.computation_details.ending_state == ComputationDetails.SUCCEEDED
+
+
+@AT_THE_AGGREGATOR
+@pytest.mark.parametrize(
+    ("distribution", "reach"), [({1: 0.5}, 10), ({1: 1.0}, -1), ({4: 1.0}, 10), ({1: 1.5, 2: -0.5}, 10)]
+)
+def test_an_impossible_result_is_not_handed_in(
+    world: World, keys: Keys, distribution: dict[int, float], reach: int
+) -> None:
+    claimed = last_stage(world, keys, distribution, reach)
+    world.run(claimed)
+    assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
+    assert claimed.computation_details.ending_state == ComputationDetails.FAILED
