@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+_A_MILL = ("a mill",)
+_KINGDOM = {
+    "the kingdom to say PENDING_PARTICIPANT_CONFIRMATION": "the data providers",
+    "the kingdom to say PENDING_COMPUTATION": "the other duchies",
+}
+"""Whom the kingdom itself waits for before it says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """What one duchy is doing.
@@ -73,8 +81,8 @@ def _waiting_for(summary: ComputationSummary) -> tuple[str, ...]:
     if summary.ending_state:
         return ()
     if summary.kind == "wait":
-        return tuple(summary.waiting_for_duchies or summary.waiting_for)
-    return () if summary.lease_owner else ("a mill",)
+        return tuple(summary.waiting_for_duchies) or tuple(_KINGDOM.get(each, each) for each in summary.waiting_for)
+    return () if summary.lease_owner else _A_MILL
 
 
 def table(lanes: Mapping[str, Lane], elapsed: float) -> RenderableType:
@@ -98,5 +106,5 @@ def lines(before: Mapping[str, Lane], after: Mapping[str, Lane], elapsed: float)
     for duchy, lane in after.items():
         old = before[duchy]
         if (lane.stage, lane.ended) != (old.stage, old.ended):
-            what = "" if lane.ended else lane.stage
-            yield f"{elapsed:5.1f} s  {duchy}: " + ", ".join(part for part in (what, lane.state()) if part)
+            parts = ["" if lane.ended else lane.stage, "" if lane.waiting_for == _A_MILL else lane.state()]
+            yield f"{elapsed:5.1f} s  {duchy}: " + ", ".join(part for part in parts if part)
