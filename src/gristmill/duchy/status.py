@@ -21,6 +21,14 @@ from gristmill.observe.logs import logger
 DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
 _DETAILS_KEY = "grpc-status-details-bin"
 
+_FAULTS = frozenset({
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+})  # fmt: skip
+"""The rest are refusals, which are the caller's affair."""
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 log = logger("duchy")
@@ -66,7 +74,8 @@ class Answers(grpc.aio.ServerInterceptor):
 
     async def _pass_on(self, context: Context, method: str, error: grpc.aio.AioRpcError) -> Never:
         code, details = error.code(), error.details() or ""
-        log.warning("a service behind this one failed", method=method, status=code.name, reason=details)
+        say = log.warning if code in _FAULTS else log.info
+        say("a service behind this one refused or failed", method=method, status=code.name, reason=details)
         if code in self._passed:
             await context.abort(code, details, _trailing(error))
         await context.abort(grpc.StatusCode.UNKNOWN, f"a service behind this one answered {code.name}: {details}")
