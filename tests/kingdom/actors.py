@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -171,12 +172,12 @@ class World:
         return list(response.requisitions)
 
     async def publish_all(self, computation: str) -> None:
-        for duchy in self.duchies.values():
-            await duchy.publish(computation)
+        """All at the same time, as duchies do."""
+        await asyncio.gather(*(duchy.publish(computation) for duchy in self.duchies.values()))
 
     async def confirm_all(self, computation: str) -> None:
-        for duchy in self.duchies.values():
-            await duchy.confirm(computation)
+        """All at the same time, as duchies do."""
+        await asyncio.gather(*(duchy.confirm(computation) for duchy in self.duchies.values()))
 
 
 def computation_of(measurement: Measurement) -> str:

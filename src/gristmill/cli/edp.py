@@ -122,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         spool=arguments.spool_directory or Path(tempfile.gettempdir()),
         polling_seconds=arguments.polling_interval.total_seconds(),
         threads=arguments.parallelism,
+        verbose=logging.verbose_client,
     )
     provider = DataProvider(keys, settings, events)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -66,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     from gristmill.kingdom.server import KingdomSettings
     from gristmill.observe import logs
     from gristmill.trust.files import TlsFiles
+    from gristmill.trust.process import disable_core_dumps
 
+    disable_core_dumps()
     logging, tls = flags.logging(arguments), flags.tls(arguments)
     logs.configure(level=logging.level)
     parameters = LiquidLegionsParameters(

@@ -18,6 +18,7 @@ from gristmill.edp.keys import DataProviderKeys
 from gristmill.edp.requisition import Accepted, Declined, Refusal, certificates_needed, examine
 from gristmill.edp.sketch import write_encrypted_sketch
 from gristmill.errors import GristmillError
+from gristmill.observe.calls import LoggedClient
 from gristmill.observe.logs import logger
 from gristmill.trust.channels import Target, channel, client_credentials
 from wfa.measurement.api.v2alpha import requisitions_service_pb2 as wire
@@ -43,6 +44,7 @@ class Settings:
     spool: Path
     polling_seconds: float = 1.0
     threads: int = 1
+    verbose: bool = False
 
 
 class DataProvider:
@@ -57,9 +59,12 @@ class DataProvider:
         self._kingdom = channel(settings.kingdom, client_credentials(keys.kingdom_roots, keys.tls))
         duchy_root = keys.duchy_roots[settings.fulfillment_duchy]
         self._duchy = channel(settings.fulfillment, client_credentials([duchy_root], keys.tls))
-        self._requisitions = RequisitionsStub(self._kingdom)
-        self._certificates = CertificatesStub(self._kingdom)
-        self._fulfillment = RequisitionFulfillmentStub(self._duchy)
+        kingdom, duchy = self._kingdom, self._duchy
+        if settings.verbose:
+            kingdom, duchy = (grpc.intercept_channel(each, LoggedClient()) for each in (kingdom, duchy))
+        self._requisitions = RequisitionsStub(kingdom)
+        self._certificates = CertificatesStub(kingdom)
+        self._fulfillment = RequisitionFulfillmentStub(duchy)
 
     def stop(self) -> None:
         """End `run` after the requisition that is being answered. May be called from any thread or a signal handler."""
@@ -98,8 +103,8 @@ class DataProvider:
             reason = f"{error.code().name}: {error.details()}"
         except GristmillError as error:
             reason = str(error)
-        except OSError as error:
-            reason = f"{type(error).__name__}: {error.strerror}"
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = type(error).__name__  # the text may quote data
         else:
             self._retry_at.pop(requisition.name, None)
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,8 +59,10 @@ def deliver(
 
     metadata = (("gristmill-length", str(total)), ("gristmill-sha256", _sha256(sketch)))
     call = stub.FulfillRequisition.future(requests(), metadata=metadata)
-    moved, last = time.monotonic(), -1
-    while not call.done():
+    answered = threading.Event()
+    call.add_done_callback(lambda _: answered.set())
+    moved, last = time.monotonic(), 0
+    while not answered.wait(_POLL_SECONDS):
         if sent != last:
             moved, last = time.monotonic(), sent
             if on_progress is not None:
@@ -67,7 +70,6 @@ def deliver(
         elif time.monotonic() - moved > stall_seconds:
             call.cancel()
             raise Unavailable(f"the duchy took no data of {accepted.requisition.name} for {stall_seconds:g} seconds")
-        time.sleep(_POLL_SECONDS if sent else _POLL_SECONDS / 10)
     response: FulfillRequisitionResponse = call.result()
     return response
 

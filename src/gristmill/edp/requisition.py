@@ -88,6 +88,8 @@ def examine(requisition: Requisition, certificates: Mapping[str, Certificate], k
         duchy_keys = _duchy_keys(requisition, certificates, keys)
     except (ParticipationInvalid, BadInput) as error:
         raise Declined(Refusal.CONSENT_SIGNAL_INVALID, error.message) from None
+    except DecodeError:
+        raise Declined(Refusal.CONSENT_SIGNAL_INVALID, "data_provider_public_key does not parse") from None
     start, end = _interval(request)
     ciphertext = requisition.encrypted_requisition_spec.ciphertext
     return Accepted(
@@ -224,7 +226,7 @@ def _interval(request: RequisitionSpec) -> tuple[int | None, int | None]:
     try:
         start = interval.start_time.ToMicroseconds() if interval.HasField("start_time") else None
         end = interval.end_time.ToMicroseconds() if interval.HasField("end_time") else None
-    except (ValueError, DecodeError):
+    except ValueError:
         raise Declined(Refusal.SPEC_INVALID, "collection_interval is out of range") from None
     if start is not None and end is not None and end <= start:
         raise Declined(Refusal.SPEC_INVALID, "collection_interval is empty")
