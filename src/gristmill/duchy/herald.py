@@ -7,7 +7,6 @@ it was said. The stored position follows the leading run of what is done, so tha
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import grpc
 from gristmill.duchy.continuation import LeadingRun
 from gristmill.duchy.hearing import DEADLINE, DOWN, Hearing, Stopped, back_off
 from gristmill.errors import ConfigurationError
+from gristmill.observe import metrics
 from gristmill.observe.logs import logger
 from wfa.measurement.internal.duchy import continuation_tokens_service_pb2 as tokens
 from wfa.measurement.system.v1alpha.computations_service_pb2 import StreamActiveComputationsRequest
@@ -66,12 +66,6 @@ class Herald:
         self._lock = threading.RLock()  # `stop` may interrupt the very thread that holds it: a signal
         self._waiting: dict[str, deque[Said]] = {}
         self._stream: grpc.Future[Any] | None = None
-        self._last_heard = time.monotonic()
-
-    @property
-    def seconds_since_last_token(self) -> float:
-        """How old the newest word of the kingdom is; it grows also while there is nothing to say."""
-        return time.monotonic() - self._last_heard
 
     def stop(self) -> None:
         """End `run`: the stream is closed, what is being handled is finished or left for the next start."""
@@ -109,7 +103,7 @@ class Herald:
                 for response in call:
                     failures = 0
                     position = response.continuation_token
-                    self._last_heard = time.monotonic()
+                    metrics.kingdom_heard()
                     said = Said(response.computation, self._run.received(position))
                     self._enqueue(workers, said)
                 failures = 0

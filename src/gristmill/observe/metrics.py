@@ -7,13 +7,14 @@ names, duchy IDs and reasons from a fixed list: never an ID of a computation or 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Counter, Histogram, MeterProvider
+    from opentelemetry.metrics import CallbackOptions, Counter, Histogram, MeterProvider, Observation
 
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
@@ -33,6 +34,7 @@ class _Instruments:
 
 
 _instruments: _Instruments | None = None
+_last_heard: float | None = None
 
 
 @contextmanager
@@ -105,6 +107,19 @@ def lease_lost(computation_type: str, stage: str) -> None:
         _instruments.lease_losses.add(1, _stage(computation_type, stage))
 
 
+def kingdom_heard() -> None:
+    """The kingdom's stream has brought a token; how long ago that is becomes `gristmill.herald.token.age`."""
+    global _last_heard
+    _last_heard = time.monotonic()
+
+
+def _token_age(_options: CallbackOptions) -> Iterator[Observation]:
+    from opentelemetry.metrics import Observation
+
+    if _last_heard is not None:
+        yield Observation(time.monotonic() - _last_heard)
+
+
 def _stage(computation_type: str, stage: str) -> dict[str, str]:
     return {"halo_cmm.computation.type": computation_type, "halo_cmm.computation.stage": stage}
 
@@ -117,6 +132,9 @@ def _make_instruments(provider: MeterProvider) -> _Instruments:
             name, unit="s", description=description, explicit_bucket_boundaries_advisory=_SECONDS
         )
 
+    meter.create_observable_gauge(
+        "gristmill.herald.token.age", [_token_age], unit="s", description="Time since the kingdom last said something"
+    )
     return _Instruments(
         crypto_time=seconds("halo_cmm.computation.stage.crypto.time", "Wall-clock time of a stage's cryptography"),
         crypto_cpu_time=seconds("halo_cmm.computation.stage.crypto.cpu.time", "CPU time of a stage's cryptography"),
