@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import pytest
 
+from conformance.blobs.forwarded_storage import StorageServer
 from gristmill.mill import actions, runner
 from gristmill.trust.signatures import SignedMessage
 from mill.computations import (
@@ -29,6 +31,7 @@ from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToke
 from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
     CompleteExecutionPhaseThreeAtAggregatorResponse,
 )
+from wfa.measurement.internal.testing.forwarded_storage_service_pb2_grpc import add_ForwardedStorageServicer_to_server
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
@@ -209,6 +212,35 @@ def test_a_peer_that_refuses_the_message_fails_the_computation(world: World, key
     world.peers["aggregator"].answer = refuse(grpc.StatusCode.PERMISSION_DENIED)
     world.run(claimed)
     assert world.journal.writes()[-2:] == ["FailComputationParticipant", "FinishComputation"]
+
+
+# Storage
+
+
+def test_blobs_may_be_kept_by_a_storage_server_that_asks_for_no_certificate(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, SETUP)
+    put_sketch(world, keys, claimed)
+    world.internal.add(claimed, owner=MILL, lock=300)
+    identity = world.identities["kingdom"]
+    credentials = grpc.ssl_server_credentials([(identity.tls_key.read_bytes(), identity.tls_cert.read_bytes())])
+    storage = StorageServer()
+    storage.blobs["requisitions/LHdjUf0z6dc/req0"] = (world.blobs / "requisitions/LHdjUf0z6dc/req0").read_bytes()
+    server = grpc.server(ThreadPoolExecutor(4))
+    add_ForwardedStorageServicer_to_server(storage, server)
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    try:
+        world.run(
+            claimed,
+            file_system_storage_directory=None,
+            forwarded_storage_service_target=f"127.0.0.1:{port}",
+            forwarded_storage_cert_host="localhost",
+        )
+    finally:
+        server.stop(None)
+    assert stage_of(claimed) == 7
+    (recorded,) = world.journal.of("RecordOutputBlobPath")
+    assert storage.blobs[f"computations/{recorded.blob_path}"] == world.peers["aggregator"].received[0]
 
 
 # Permanent errors

@@ -95,7 +95,7 @@ class InternalApi:
     def take_over(self, token: ComputationToken, lock_duration: timedelta) -> Claim:
         """The claim that was made on this mill's behalf. LeaseLost when it has run out."""
         read = time.monotonic()  # first: this process may be stopped at any point of what follows
-        left = _seconds_until(token)
+        left = _seconds_until(token) if token.HasField("lock_expiration_time") else lock_duration.total_seconds()
         if left <= 0:
             raise LeaseLost(f"the lock of {token.global_computation_id} has run out")
         length = min(lock_duration, LEASE_LENGTH) if self.has_leases() else timedelta(seconds=left)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -44,7 +45,8 @@ class Keeper:
         self._stall_timeout = stall_timeout.total_seconds()
         self._names = registry.stage_of(claim.token.computation_stage)
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        # In a copy of the context, so that its log lines name the stage, too.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._keep,), name="lease", daemon=True)
 
     def __enter__(self) -> Self:
         if self._claim.lease is None:

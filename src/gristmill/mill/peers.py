@@ -32,6 +32,8 @@ PROGRESS_TIMEOUT = 120.0
 """Seconds in which a send must move at least one chunk, or be answered after its last."""
 _HEADER = {1: "liquid_legions_v2", 2: "reach_only_liquid_legions_v2", 3: "honest_majority_share_shuffle"}
 """Computation type -> the header's protocol field."""
+_HICCUPS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
+"""What the existing control server answers when its own database does not: asking again does no harm."""
 
 log = logger("mill")
 
@@ -88,7 +90,7 @@ class Peers:
         except grpc.RpcError as error:
             code = code_of(error).name
             message = f"duchy {parcel.duchy} answered {code} when asked for its stage: {details_of(error)}"
-            if code_of(error) in TRANSIENT:
+            if code_of(error) in TRANSIENT | _HICCUPS:
                 raise PeerUnreachable(message, cure=f"Check that {parcel.duchy} runs and can be reached.") from error
             raise PermanentFailure(message) from error
         finally:
