@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from duchy.facts import computation
 from gristmill.duchy.continuation import LeadingRun
@@ -115,10 +117,13 @@ def test_participants_without_the_aggregator_are_no_ring() -> None:
         with_participants(ComputationDetails(), said, "worker9")
 
 
-def test_the_position_is_the_last_of_the_leading_run() -> None:
+@given(st.permutations(range(8)))
+def test_the_position_is_the_last_of_the_leading_run(order: list[int]) -> None:
     run = LeadingRun()
-    one, two, three, four = (run.received(token) for token in ("a", "b", "c", "d"))
-    assert run.done(two) is None
-    assert run.done(three) is None
-    assert run.done(one) == "c"
-    assert run.done(four) == "d"
+    tickets = [run.received(str(at)) for at in range(8)]
+    position = -1
+    for count, at in enumerate(order, start=1):
+        moved = run.done(tickets[at])
+        leading = next((gap for gap in range(8) if gap not in order[:count]), 8) - 1
+        assert moved == (str(leading) if leading > position else None)
+        position = leading

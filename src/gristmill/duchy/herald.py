@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 log = logger("herald")
 
 AT_ONCE: Final = 5
+READY_DEADLINE: Final = 5.0
+"""Seconds to wait for the internal API before saying so and waiting again."""
+BREATH: Final = 0.05
+"""Seconds before a stream that ended is followed again."""
 STREAM_DEADLINE: Final = 11 * 60.0
 """Seconds; the kingdom ends its streams after about ten minutes."""
 
@@ -100,14 +104,16 @@ class Herald:
                     self._stream = call  # type: ignore[assignment]
                 if self._stopping.is_set():
                     call.cancel()
+                heard = False
                 for response in call:
-                    failures = 0
+                    heard, failures = True, 0
                     position = response.continuation_token
                     metrics.kingdom_heard()
                     said = Said(response.computation, self._run.received(position))
                     self._enqueue(workers, said)
-                failures = 0
-                self._pause(0.05)
+                # The kingdom ends its streams now and then: follow it again at once, unless it said nothing at all.
+                self._pause(BREATH if heard else back_off(failures))
+                failures = 0 if heard else failures + 1
             except grpc.RpcError as error:
                 if self._stopping.is_set():
                     return
@@ -117,7 +123,9 @@ class Herald:
                         f"the kingdom refuses the herald with {code.name}: {error.details()}", cure=_HARD[code]
                     ) from None
                 # A stream that its deadline ended is no failure: the kingdom had nothing more to say.
-                if code is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    failures = 0
+                else:
                     log.warning("the kingdom's stream broke", status=code.name, reason=error.details())
                 self._pause(back_off(failures))
                 failures += 1
@@ -163,7 +171,7 @@ class Herald:
         while True:
             try:
                 request = tokens.GetContinuationTokenRequest()
-                return self._positions.getContinuationToken(request, timeout=DEADLINE, wait_for_ready=True).token
+                return self._positions.getContinuationToken(request, timeout=READY_DEADLINE, wait_for_ready=True).token
             except grpc.RpcError as error:
                 if error.code() not in DOWN:
                     raise ConfigurationError(
