@@ -92,7 +92,7 @@ def test_a_stage_is_put_back_before_its_lock_runs_out_and_then_left_alone(world:
     assert enqueued.at < expires
     assert enqueued.request.expected_owner == MILL
     assert 1 <= enqueued.request.delay_second <= 1200
-    assert world.journal.writes()[-1] == "EnqueueComputation"
+    assert world.journal.writes()[-2:] == ["EnqueueComputation", "CreateComputationLogEntry"]
     assert stage_of(claimed) == SETUP
 
 
@@ -137,6 +137,25 @@ def test_a_write_by_somebody_else_meanwhile_does_not_disturb(world: World, keys:
     assert len(world.peers["aggregator"].received) == 1
 
 
+def test_an_output_is_not_made_again_when_recording_it_fails(
+    world: World, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = claimed_setup(world, keys)
+    made: list[object] = []
+    original = actions.COMPUTES["add_noise"]
+    monkeypatch.setitem(actions.COMPUTES, "add_noise", lambda *given: made.append(given) or original(*given))  # type: ignore[arg-type]
+
+    def disturb(method: str) -> None:
+        if len(world.journal.of("RecordOutputBlobPath")) == 1:
+            claimed.version += 1
+
+    world.internal.before_write = disturb
+    world.run(claimed)
+    first, second = world.journal.of("RecordOutputBlobPath")
+    assert first.blob_path == second.blob_path
+    assert len(made) == 1
+
+
 # Peers
 
 
@@ -147,7 +166,7 @@ def test_a_peer_that_cannot_be_reached_puts_the_stage_back(
     claimed = claimed_setup(world, keys, attempt=3)
     world.peers["aggregator"].answer = refuse(grpc.StatusCode.UNAVAILABLE)
     world.run(claimed)
-    assert world.journal.writes()[-2:] == ["CreateComputationLogEntry", "EnqueueComputation"]
+    assert world.journal.writes()[-2:] == ["EnqueueComputation", "CreateComputationLogEntry"]
     (enqueued,) = world.journal.of("EnqueueComputation")
     assert enqueued.expected_owner == MILL
     assert 8 <= enqueued.delay_second <= 16

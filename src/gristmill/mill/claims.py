@@ -18,6 +18,7 @@ from gristmill.blobs import Digest
 from gristmill.errors import LeaseLost
 from gristmill.mill.activity import Activity
 from gristmill.proto.duchy import leases_pb2
+from gristmill.protocols import registry
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import OUTPUT
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computations_service_pb2 import AdvanceComputationStageRequest
@@ -77,6 +78,10 @@ class Claim:
         self.expires = expires
         """By the monotonic clock; moved on by each renewal."""
         self.length = length
+        self.made: Output | None = None
+        """What this attempt has made and committed: a retry records it, and makes nothing anew."""
+        self.commitment = b""
+        """That of the randomness it was made with."""
         self._stage = token.computation_stage
         self._margin = min(0.5, length.total_seconds() / 20)
 
@@ -115,7 +120,7 @@ class Claim:
         token = self.api.token(self.computation)
         if token.computation_stage != self._stage:
             raise Left
-        if token.lock_owner != self.api.owner:
+        if token.lock_owner != self.api.owner or token.attempt != self.token.attempt:
             raise LeaseLost(f"{self.computation} is claimed by {token.lock_owner or 'nobody'} now")
         self.token = token
 
@@ -137,24 +142,20 @@ class Claim:
         self.check()
         self.token = self.api.update_details(self, details)
 
-    def record_output(self, blob_id: int, path: str, digest: Digest, reach: int | None, commitment: bytes) -> Output:
-        """Record what the stage made. What was recorded first is kept, and returned."""
+    def record_output(self, blob_id: int, made: Output) -> Output:
+        """Record what the stage made, with its reach. What was recorded first is kept, and returned."""
         self.check()
-        output = Output(path, digest, reach)
-        if self.lease is not None:
-            figures = leases_pb2.Figures(reach=reach, randomness_commitment=commitment)
-            recorded = self.api.record_output(self, blob_id, path, digest, figures)
+        if self.lease is not None and made.digest is not None:
+            figures = leases_pb2.Figures(reach=made.reach, randomness_commitment=self.commitment)
+            recorded = self.api.record_output(self, blob_id, made.path, made.digest, figures)
             self.lease.outputs.append(recorded)
-            return recorded_output(recorded, output.reach)
+            return recorded_output(recorded, made.reach)
         # The figure before the path: a recorded path then means that the figure is there.
-        if output.reach is not None:
-            details = ComputationDetails()
-            details.CopyFrom(self.token.computation_details)
-            details.liquid_legions_v2.reach_estimate.reach = output.reach
-            self.update_details(details)
+        if made.reach is not None:
+            self.update_details(registry.with_reach(self.token.computation_details, made.reach))
         self.check()
-        self.token = self.api.record_output_path(self, blob_id, output.path)
-        return output
+        self.token = self.api.record_output_path(self, blob_id, made.path)
+        return made
 
     def advance(self, request: AdvanceComputationStageRequest) -> None:
         """Enter the next stage, and lose the claim by that."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CALLEE = "the internal API"
 LEASE_LENGTH = timedelta(seconds=60)
 """Longest lease that is asked for where it can be renewed."""
-STAT_DEADLINE = 5.0
+STAT_DEADLINE = 2.0
 PUT_BACK_DEADLINE = 10.0
 """Shorter than others: a process that is told to end gives its stage back first."""
 

@@ -118,6 +118,8 @@ class Mill:
             if self._stopped.is_set():
                 self.stop()
             self._runner.run(claim)
+        except GristmillError as error:
+            log.error("a claim cannot be worked on, it will run out", error=str(error))
         finally:
             with self._lock:
                 self._claim = None

@@ -177,17 +177,19 @@ class Runner:
                 return "lost", code
             case Interrupted():
                 self._put_back(claim, error.reason, str(error))
+                if error.reason is PutBackReason.FAILURE:
+                    self._note(claim, error)
                 return "put_back", error.reason.name
             case Stalled():
                 self._put_back(claim, PutBackReason.STALLED, str(error))
                 return "put_back", code
             case PeerBehind() if not _waited_too_long(claim):
-                self._note(claim, error)
                 self._put_back(claim, PutBackReason.PEER_BEHIND, str(error))
+                self._note(claim, error)
                 return "put_back", code
             case Transient() | ConfigurationError():
-                self._note(claim, error)
                 self._put_back(claim, PutBackReason.FAILURE, str(error))
+                self._note(claim, error)
                 return "put_back", code
             case MemoryError():
                 self._put_back(claim, PutBackReason.OUT_OF_MEMORY, "out of memory")
@@ -201,8 +203,8 @@ class Runner:
         return "put_back", code
 
     def _note(self, claim: Claim, error: Exception) -> None:
-        log.warning("putting the stage back", error=str(error))
-        claim.time_left()
+        """Tell operators here and at the kingdom. After putting back: a slow kingdom must not outlast the claim."""
+        log.warning("stage put back", error=str(error))
         self._services.kingdom.log_transient(claim.token, str(error))
 
     def _put_back(self, claim: Claim, reason: PutBackReason, message: str) -> None:

@@ -17,6 +17,7 @@ from gristmill.mill.claims import Claim, Output
 from gristmill.mill.job import Found, Job, Services
 from gristmill.mill.peers import Parcel
 from gristmill.observe import metrics
+from gristmill.observe.logs import logger
 from gristmill.protocols import derive, registry
 from gristmill.protocols.table import Need, Send, Wait, Work, sends
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
@@ -25,6 +26,8 @@ from wfa.measurement.internal.duchy.computations_service_pb2 import AdvanceCompu
 
 MISSING_BLOB_ATTEMPTS = 3
 """So often a blob that is not there may still come, in a store that is eventually consistent."""
+
+log = logger("mill")
 
 
 @dataclass(slots=True)
@@ -74,32 +77,52 @@ def _job(claim: Claim, services: Services) -> Job:
 def _kept(job: Job, effort: Effort) -> Output:
     """What this stage makes: what was kept before or, if nothing was, what it makes now, kept."""
     kept = job.claim.kept()
-    finds_reach = job.row.action in FIND_REACH
-    if kept is not None and not (finds_reach and kept.reach is None):
-        return kept
-    blob_id = _output_id(job)
-    path = _new_path(job, blob_id)
+    if kept is None:
+        made = job.claim.made or _make(job, effort)
+        recorded = job.claim.record_output(_output_id(job), made)
+        if recorded.path != made.path:
+            job.services.blobs.delete(computation_key(made.path))
+        return recorded
+    if job.row.action in FIND_REACH and kept.reach is None:
+        return _with_reach(job, kept, effort)
+    return kept
+
+
+def _make(job: Job, effort: Effort) -> Output:
+    """Compute, and commit the output under a new path. It is not recorded yet."""
+    path = _new_path(job)
     with _opened(job) as ready, job.services.blobs.write(computation_key(path)) as writer:
-        started, cpu = time.monotonic(), time.process_time()
-        with translating(job):
-            found = COMPUTES[job.row.action](ready, writer.path)
-        _account(job, effort, time.monotonic() - started, time.process_time() - cpu)
-        job.claim.check()
-        if kept is not None:
-            return _with_reach(job, kept, found)
+        found = _compute(ready, writer.path, effort)
         job.activity.begin("keeping the output")
         digest = writer.commit()
-    recorded = job.claim.record_output(blob_id, path, digest, found.reach, found.commitment)
-    if recorded.path != path:
-        job.services.blobs.delete(computation_key(path))
-    return recorded
+    if found.commitment:
+        log.info("randomness committed", commitment=found.commitment.hex())
+    job.claim.commitment = found.commitment
+    job.claim.made = Output(path, digest, found.reach)
+    return job.claim.made
 
 
-def _with_reach(job: Job, kept: Output, found: Found) -> Output:
+def _with_reach(job: Job, kept: Output, effort: Effort) -> Output:
     """An output whose reach was lost between two writes: the same input gives the same reach again."""
-    if found.reach is not None and job.claim.lease is None:
+    with _opened(job) as ready, job.services.blobs.write(computation_key(_new_path(job))) as scratch:
+        found = _compute(ready, scratch.path, effort)
+    if found.reach is not None:
         job.claim.update_details(registry.with_reach(job.token.computation_details, found.reach))
     return replace(kept, reach=found.reach)
+
+
+def _compute(job: Job, output: Path, effort: Effort) -> Found:
+    started, cpu = time.monotonic(), time.process_time()
+    with translating(job):
+        found = COMPUTES[job.row.action](job, output)
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
+    effort.add("crypto_wall_clock_duration_ms", 1000 * seconds)
+    effort.add("crypto_cpu_duration_ms", 1000 * cpu_seconds)
+    metrics.cryptography_ran(
+        registry.type_name(job.seat.protocol.number), job.stage.name, seconds=seconds, cpu_seconds=cpu_seconds
+    )
+    job.claim.check()
+    return found
 
 
 @contextmanager
@@ -159,22 +182,14 @@ def _output_id(job: Job) -> int:
     return outputs[0]
 
 
-def _new_path(job: Job, blob_id: int) -> str:
+def _new_path(job: Job) -> str:
     """A path that no other duchy, computation, stage, attempt or process of the same attempt writes to."""
-    unique = f"{blob_id}-{secrets.token_hex(4)}"
+    unique = f"{_output_id(job)}-{secrets.token_hex(4)}"
     return f"{job.services.duchy}/{job.claim.computation}/{job.stage.name}/{job.token.attempt}/{unique}"
 
 
 def _by_id(blob: object) -> int:
     return int(blob.blob_id)  # type: ignore[attr-defined]
-
-
-def _account(job: Job, effort: Effort, seconds: float, cpu_seconds: float) -> None:
-    effort.add("crypto_wall_clock_duration_ms", 1000 * seconds)
-    effort.add("crypto_cpu_duration_ms", 1000 * cpu_seconds)
-    metrics.cryptography_ran(
-        registry.type_name(job.seat.protocol.number), job.stage.name, seconds=seconds, cpu_seconds=cpu_seconds
-    )
 
 
 # Deliver
