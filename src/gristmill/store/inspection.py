@@ -51,8 +51,10 @@ async def summaries(transaction: Transaction, page_size: int, page_token: str) -
 
 def _position(page_token: str) -> tuple[int, int]:
     try:
-        created, computation_id = page_token.split("-")
-        return int(created), int(computation_id)
+        created, computation_id = map(int, page_token.split("-"))
+        if max(created, computation_id) < 2**63:
+            return created, computation_id
+        raise ValueError
     except ValueError:
         raise InvalidRequest("page_token is none that this service gave out") from None
 

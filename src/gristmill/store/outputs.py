@@ -9,10 +9,10 @@ from gristmill.proto.duchy.leases_pb2 import BlobDigest, Figures, RecordedOutput
 from gristmill.protocols import registry
 from gristmill.protocols.derive import Slot, blobs
 from gristmill.store import tables
-from gristmill.store.conditions import lock_if
-from gristmill.store.guards import Fence, Guard
+from gristmill.store.conditions import holds, lock_if, refusal
+from gristmill.store.guards import Fence, Guard, Version
 from gristmill.store.journal import actor_of, note
-from gristmill.store.rows import Computation, change, store_details, token
+from gristmill.store.rows import Computation, change, find, store_details, token
 from gristmill.store.transaction import Transaction
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import OUTPUT
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -52,9 +52,16 @@ async def record_path(
 ) -> ComputationToken:
     if not path.strip():
         raise InvalidRequest("blob_path is blank")
-    computation = await lock_if(transaction, told.local_computation_id, guard)
+    computation = await find(transaction, told.local_computation_id, lock=True)
+    repeated = isinstance(guard, Version) and computation.version == guard.number + 1
+    if not holds(computation, guard) and not repeated:
+        raise refusal(computation, guard)
     require_stage(computation, told)
     blob = await _output(transaction, computation, blob_id)
+    if repeated:
+        if blob["path"] != path:
+            raise refusal(computation, guard)
+        return await token(transaction, computation)
     if blob["path"] not in ("", path):
         raise PreconditionFailed(
             f"output {blob_id} of {computation.stage_name()} is recorded already", cure="Use the recorded blob."

@@ -71,7 +71,9 @@ Key = int | str | ExternalRequisitionKey
 
 
 async def find(transaction: Transaction, key: Key, *, lock: bool = False) -> Computation:
-    """Raises ComputationNotFound; InvalidRequest for an empty key."""
+    """Raises ComputationNotFound; InvalidRequest for an empty key, or one that no database takes as text."""
+    if "\0" in (key.external_requisition_id if isinstance(key, ExternalRequisitionKey) else str(key)):
+        raise InvalidRequest("the key has a zero character")
     statement = select(tables.computations)
     if isinstance(key, int):
         statement = statement.where(tables.computations.c.id == key)

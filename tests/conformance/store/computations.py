@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from hashlib import sha256
 from itertools import count
@@ -9,9 +10,9 @@ from itertools import count
 from gristmill.proto.duchy.leases_pb2 import BlobDigest, Lease
 from gristmill.proto.duchy.orchestration_pb2 import SlotMessage
 from gristmill.protocols import registry
-from gristmill.protocols.derive import row_of, senders
+from gristmill.protocols.derive import row_of
 from gristmill.protocols.llv2 import Message, Stage
-from gristmill.protocols.table import Fact, Role, Wait
+from gristmill.protocols.table import Fact, Role, Wait, senders
 from gristmill.store import Fence, Store, Version
 from gristmill.trust.sealing import Sealer, new_key_encryption_keyset
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import OUTPUT
@@ -33,6 +34,8 @@ MINUTE = timedelta(minutes=1)
 NO_TIME = timedelta(microseconds=1)
 COMPLETE = ComputationStage(liquid_legions_sketch_aggregation_v2=Stage.COMPLETE.value)  # type: ignore[arg-type]
 SUCCEEDED, FAILED = ComputationDetails.SUCCEEDED, ComputationDetails.FAILED
+OpenStore = Callable[[str], Awaitable[Store]]
+"""Opens an empty store of its own for a duchy."""
 _bodies = count(1)
 
 

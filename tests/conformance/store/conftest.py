@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from conformance.store import postgres
-from conformance.store.computations import SEALER
+from conformance.store.computations import SEALER, OpenStore
 from gristmill.store import Store, open_store
-
-OpenStore = Callable[[str], Awaitable[Store]]
 
 
 @pytest.fixture(scope="session")
@@ -23,21 +21,26 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Awaitable[str]]:
+async def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """Makes empty databases of this kind."""
     numbers = count(1)
+    lent: list[str] = []
 
     async def sqlite() -> str:
         return f"sqlite:///{tmp_path}/store{next(numbers)}.db"
 
     if request.param == "sqlite":
-        return sqlite
+        yield sqlite
+        return
     server = request.getfixturevalue("postgres_server")
 
     async def in_postgres() -> str:
-        return await postgres.new_database(server)
+        lent.append(await postgres.new_database(server))
+        return lent[-1]
 
-    return in_postgres
+    yield in_postgres
+    for url in lent:
+        await postgres.empty(url)
 
 
 @pytest.fixture

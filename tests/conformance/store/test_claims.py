@@ -206,6 +206,8 @@ async def test_refused_requests_say_which_field_is_wrong(store: Store) -> None:
         await store.enqueue(token, timedelta(seconds=-1), "", version_of(token))
     with pytest.raises(NotFound):
         await store.renew("unknown", Fence(1, "mill"), MINUTE)
+    with pytest.raises(InvalidRequest):
+        await store.token("zero\0character")
     with pytest.raises(NotFound) as unknown:
         await store.token("unknown")
     assert getattr(unknown.value, "reason", "") == "COMPUTATION_NOT_FOUND"

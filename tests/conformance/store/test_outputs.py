@@ -8,7 +8,8 @@ from conformance.store.computations import NO_TIME, body, bring_to, claim, creat
 from gristmill.errors import InvalidRequest, LeaseLost, PreconditionFailed
 from gristmill.proto.duchy.leases_pb2 import BlobDigest, Figures
 from gristmill.protocols.llv2 import Stage
-from gristmill.store import Store
+from gristmill.store import Store, Version
+from gristmill.store.refusals import VersionMismatch
 
 
 async def test_the_first_output_of_a_stage_is_kept(store: Store) -> None:
@@ -63,6 +64,9 @@ async def test_an_output_recorded_through_the_wire_is_shown_as_unverified(store:
     assert token.blobs[0].path == "path"
     (output,) = (await lease(store)).outputs
     assert output.digest == BlobDigest(path="path")
+    assert await store.record_output_path(token, 0, "path", Version(token.version - 1)) == token
+    with pytest.raises(VersionMismatch):
+        await store.record_output_path(token, 0, "other", Version(token.version - 1))
     with pytest.raises(PreconditionFailed, match="recorded already"):
         await store.record_output_path(token, 0, "other", version_of(token))
 

@@ -207,8 +207,9 @@ async def test_summaries_come_in_pages_the_newest_first(store: Store) -> None:
         if not page_token:
             break
     assert listed == ["c4", "c3", "c2", "c1", "c0"]
-    with pytest.raises(InvalidRequest):
-        await store.summaries(2, "nonsense")
+    for nonsense in ("nonsense", "1-2-3", f"1-{2**64}", "1"):
+        with pytest.raises(InvalidRequest):
+            await store.summaries(2, nonsense)
 
 
 async def test_every_step_is_among_the_events_in_order(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -47,6 +48,11 @@ async def test_a_computation_is_created_once(store: Store) -> None:
     with pytest.raises(ComputationExists) as refused:
         await create(store)
     assert (refused.value.status, refused.value.reason) == ("ALREADY_EXISTS", "COMPUTATION_ALREADY_EXISTS")
+
+
+async def test_of_heralds_that_create_at_once_one_succeeds(store: Store) -> None:
+    outcomes = await asyncio.gather(*(create(store) for _ in range(4)), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["ComputationExists"] * 3 + ["ComputationToken"]
 
 
 async def test_a_computation_begins_in_its_first_stage_only(store: Store) -> None:
