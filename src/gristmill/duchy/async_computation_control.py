@@ -107,7 +107,10 @@ class AsyncComputationControl(AsyncComputationControlServicer):
                 timeout=self._timeout,
             )
             token = recorded.token
-        outputs = [blob for blob in token.blobs if blob.dependency_type == OUTPUT]
+        # An existing Postgres store does not sort them.
+        outputs = sorted(
+            (blob for blob in token.blobs if blob.dependency_type == OUTPUT), key=lambda blob: blob.blob_id
+        )
         # Our store moves on by itself; then the token is that of the next stage.
         if self._seat(token)[1] is here and all(blob.path for blob in outputs):
             await self._computations.AdvanceComputationStage(
