@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gristmill import _native
+from protocol.by_reference import DRAW_NOTHING
 from protocol.calls import Call
 from protocol.recorded import Outcome
 from reference import curve
@@ -15,13 +16,11 @@ def run(
     call: Call, *, threads: int = 1, block: int | None = None, randomness: _native.Randomness | None = None
 ) -> Outcome:
     """Replays the call's own scalars and counts unless another source of randomness is given."""
-    if randomness is None and call.function not in ("decrypt_counts", "estimate_frequency"):
-        scalars = [curve.minimal_bytes(scalar) for scalar in call.scalars]
-        randomness = _native.Randomness.replay(scalars, list(call.counts))
     arguments = {name: _native_value(name, value) for name, value in call.parameters.items()}
     arguments |= {"threads": threads, "progress": _native.Progress(), "block": block}
-    if randomness is not None:
-        arguments["randomness"] = randomness
+    if call.function not in DRAW_NOTHING:
+        scalars = [curve.minimal_bytes(scalar) for scalar in call.scalars]
+        arguments["randomness"] = randomness or _native.Randomness.replay(scalars, list(call.counts))
     with TemporaryDirectory(prefix="gristmill-replay-") as directory:
         return _run(call, arguments, Path(directory))
 

@@ -1,5 +1,7 @@
 """200 seeded measurements: how often the truth lies inside the 95 % interval, and how the errors are distributed."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -10,82 +12,110 @@ from gristmill import _native
 from gristmill.consumer.intervals import frequency_intervals, reach_interval
 from protocol.measurement import Plan, measure, natively
 
-PEOPLE = 300
-SEEN_ONCE = 0.6  # the others are seen twice, by one provider or by both
+pytestmark = pytest.mark.timeout(900)
+
+SEEN_ONCE = 0.7  # the others are seen twice, by one provider or by both
 RUNS = {"DISCRETE_GAUSSIAN": 150, "GEOMETRIC": 50}
-PRIVACY = (1.5, 0.05)
-TOTAL = sum(RUNS.values())
+PRIVACY = (3.0, 0.05)
+TINY = (20.0, 0.5)
 
 
-def plan(mechanism: str) -> Plan:
-    return Plan(
-        maximum_frequency=2,
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much a measurement costs. Every n-th run has three duchies and measures frequencies, the others neither."""
+
+    people: int
+    sampling_width: float
+    every: int
+
+
+SMALL = Scale(people=500, sampling_width=0.15, every=10)  # about 60 active registers
+LARGE = Scale(people=300, sampling_width=1.0, every=1)  # about 150
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The standardised error of the reach, and whether the intervals of reach and of "seen once" hold the truth."""
+
+    reach: float
+    reach_inside: bool
+    share_inside: bool | None
+
+
+def one_measurement(scale: Scale, mechanism: str, number: int) -> Errors:
+    random = Random(seed := f"{mechanism} {number}")
+    with_frequency = number % scale.every == 0
+    once = round(scale.people * SEEN_ONCE)
+    impressions: tuple[list[int], list[int]] = ([], [])
+    for person in range(scale.people):
+        vid = random.getrandbits(63)
+        for _ in range(1 if person < once else 2):
+            random.choice(impressions).append(vid)
+    plan = Plan(
+        maximum_frequency=2 if with_frequency else 1,
         sketch_size=1000,
+        sampling_width=scale.sampling_width,
+        duchies=3 if with_frequency else 2,
         mechanism=mechanism,
-        blind_and_publisher=(4.0, 0.5),
+        blind_and_publisher=TINY,
         reach=PRIVACY,
-        frequency=PRIVACY,
+        frequency=PRIVACY if with_frequency else None,
         group_floor=3,
     )
-
-
-def one_measurement(mechanism: str, seed: str) -> tuple[float, bool, bool]:
-    """The standardised error of the reach, and whether the intervals of reach and of "seen once" hold the truth."""
-    random = Random(seed)
-    people = [random.getrandbits(63) for _ in range(PEOPLE)]
-    once = round(PEOPLE * SEEN_ONCE)
-    impressions: tuple[list[int], list[int]] = ([], [])
-    for number, vid in enumerate(people):
-        for _ in range(1 if number < once else 2):
-            random.choice(impressions).append(vid)
-    chosen = plan(mechanism)
     sketches = [
         _native.build_sketch(
-            vids, decay_rate=chosen.decay_rate, size=chosen.sketch_size, sampling_indicator_size=10_000_000
+            vids,
+            decay_rate=plan.decay_rate,
+            size=plan.sketch_size,
+            sampling_indicator_size=10_000_000,
+            sampling_width=plan.sampling_width,
         )
         for vids in impressions
     ]
-    measured = measure(chosen, sketches, natively(seed))
+    measured = measure(plan, sketches, natively(seed))
     settings: dict[str, Any] = {
         "reach": measured.reach,
-        "decay_rate": chosen.decay_rate,
-        "sketch_size": chosen.sketch_size,
-        "sampling_width": chosen.sampling_width,
+        "decay_rate": plan.decay_rate,
+        "sketch_size": plan.sketch_size,
+        "sampling_width": plan.sampling_width,
         "epsilon": PRIVACY[0],
         "delta": PRIVACY[1],
         "mechanism": mechanism,
     }
-    reach = reach_interval(**settings)
-    once_interval = frequency_intervals(
-        distribution=measured.distribution,
-        **settings,
-        frequency_epsilon=PRIVACY[0],
-        frequency_delta=PRIVACY[1],
-        maximum_frequency=chosen.maximum_frequency,
-    )[1]
-    return (
-        (measured.reach - PEOPLE) / reach.standard_deviation,
-        reach.low <= PEOPLE <= reach.high,
-        once_interval.low <= SEEN_ONCE <= once_interval.high,
-    )
+    interval = reach_interval(**settings)
+    share_inside = None
+    if with_frequency:
+        settings |= {"frequency_epsilon": PRIVACY[0], "frequency_delta": PRIVACY[1]}
+        shares = frequency_intervals(distribution=measured.distribution, **settings, maximum_frequency=2)
+        share_inside = shares[1].low <= SEEN_ONCE <= shares[1].high
+    error = (measured.reach - scale.people) / interval.standard_deviation
+    return Errors(error, interval.low <= scale.people <= interval.high, share_inside)
 
 
-@pytest.fixture(scope="module")
-def measurements() -> list[tuple[float, bool, bool]]:
-    seeds = [(mechanism, f"{mechanism} {number}") for mechanism, runs in RUNS.items() for number in range(runs)]
+@pytest.fixture(scope="module", params=[SMALL, pytest.param(LARGE, marks=pytest.mark.long)], ids=["small", "large"])
+def measurements(request: pytest.FixtureRequest) -> list[Errors]:
     print("seeds:", ", ".join(f"'{name} 0' to '{name} {runs - 1}'" for name, runs in RUNS.items()))
-    return [one_measurement(mechanism, seed) for mechanism, seed in seeds]
+    mechanisms = [(mechanism, number) for mechanism, runs in RUNS.items() for number in range(runs)]
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(lambda each: one_measurement(request.param, *each), mechanisms))
 
 
-def test_the_truth_lies_inside_the_interval_as_often_as_it_should(measurements: list[tuple[float, bool, bool]]) -> None:
-    least, most = binom.ppf(1e-6, TOTAL, 0.95), binom.ppf(1 - 1e-6, TOTAL, 0.95)
-    reach, frequency = (sum(each[place] for each in measurements) for place in (1, 2))
-    print(f"{reach} reaches and {frequency} shares of {TOTAL} inside; between {least:.0f} and {most:.0f} expected")
-    assert least <= reach <= most
-    assert least <= frequency <= most
+def as_often_as_it_should(inside: list[bool]) -> bool:
+    """Whether the number of truths inside lies between the 1e-6 quantiles of what 95 % would give."""
+    least, most = (binom.ppf(quantile, len(inside), 0.95) for quantile in (1e-6, 1 - 1e-6))
+    print(f"{sum(inside)} of {len(inside)} truths inside; from {least:.0f} to {most:.0f} expected")
+    return bool(least <= sum(inside) <= most)
 
 
-def test_the_standardised_errors_are_normal(measurements: list[tuple[float, bool, bool]]) -> None:
-    p = kstest([each[0] for each in measurements], "norm").pvalue
+def test_the_true_reach_lies_inside_the_interval_as_often_as_it_should(measurements: list[Errors]) -> None:
+    assert as_often_as_it_should([each.reach_inside for each in measurements])
+
+
+def test_the_true_share_lies_inside_the_interval_as_often_as_it_should(measurements: list[Errors]) -> None:
+    assert as_often_as_it_should([each.share_inside for each in measurements if each.share_inside is not None])
+
+
+def test_the_standardised_errors_are_normal(measurements: list[Errors]) -> None:
+    p = kstest([each.reach for each in measurements], "norm").pvalue
     print(f"Kolmogorov-Smirnov p = {p:.4f}")
     assert p > 1e-4
