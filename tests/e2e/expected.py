@@ -7,14 +7,21 @@ from collections.abc import Iterable, Mapping
 
 from gristmill import _native as native
 from gristmill.consumer.request import Privacy
-from gristmill.demo.flights import AIRPORTS, Departure, airport_csv
+from gristmill.demo.flights import AIRPORTS, Departure, airport_csv, departures
 from gristmill.edp.events import vid
 
-WITHOUT_NOISE = Privacy(epsilon=1000.0, delta=0.5)
-"""Each duchy's share of the noise has a standard deviation of a thousandth: it is zero."""
+WITHOUT_NOISE = Privacy(epsilon=100.0, delta=0.5)
+"""Each duchy's share of the noise has a standard deviation of a hundredth: every draw is zero."""
 
 DECAY_RATE, SKETCH_SIZE, KEYS = 12.0, 100_000, 10_000_000
 """The development kingdom's sketch parameters."""
+
+
+def some_departures(count: int) -> list[Departure]:
+    """About `count` of the demo's week, spread over airports and days, with aircraft that return."""
+    aircraft = sorted({event.tail_number for event in departures("week")})
+    chosen = set(aircraft[:: max(1, 2048 // max(1, count // 3))])
+    return [event for event in departures("week") if event.tail_number in chosen]
 
 
 def providers(events: Iterable[Departure]) -> dict[str, str]:

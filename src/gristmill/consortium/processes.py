@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from gristmill.errors import PartyFailed
 
-COMMAND: Final = ("-m", "gristmill.consortium.child")
+COMMAND: Final = ("-m", "gristmill.cli.child")
 _LAST_LINES: Final = 8
 
 

@@ -1,4 +1,4 @@
-"""`python -m gristmill.consortium.child COMMAND ...`: a command that ends with the process that started it."""
+"""`python -m gristmill.cli.child COMMAND ...`: a command that ends with the process that started it."""
 
 from __future__ import annotations
 
