@@ -117,11 +117,16 @@ async def test_a_zombies_writes_are_refused(store: Store) -> None:
 
 async def test_the_same_owner_with_an_older_fence_is_a_zombie_too(store: Store) -> None:
     await create(store)
-    await claim(store, "mill", NO_TIME)
+    token = await claim(store, "mill", NO_TIME)
     zombie = fence_of(await lease(store))
     await claim(store, "mill")
-    with pytest.raises(LeaseTaken):
-        await store.renew("c1", zombie, MINUTE)
+    for write in (
+        store.renew("c1", zombie, MINUTE),
+        store.put_back("c1", zombie, MINUTE, PutBackRequest.FAILURE),
+        store.advance(advance_request(store, token), zombie),
+    ):
+        with pytest.raises(LeaseTaken):
+            await write
 
 
 async def test_renewal_extends_the_lease_and_changes_neither_version_nor_fence(store: Store) -> None:

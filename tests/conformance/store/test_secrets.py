@@ -24,9 +24,12 @@ from conformance.store.computations import (
     version_of,
 )
 from gristmill.errors import GristmillError
+from gristmill.protocols import registry
 from gristmill.protocols.llv2 import Stage
 from gristmill.store import Store, open_store
+from gristmill.store.sealing import join, split
 from gristmill.trust.sealing import Sealer, new_key_encryption_keyset
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 
 
@@ -82,6 +85,16 @@ async def test_the_end_destroys_the_key_and_what_it_sealed(store: Store) -> None
     async with store._database.read() as (connection, _):
         row = (await connection.execute(text("SELECT wrapped_key, sealed_details FROM computations"))).one()
     assert [*row] == [None, None]
+
+
+def test_every_secret_path_leaves_the_details_and_comes_back() -> None:
+    whole = ComputationDetails(blobs_storage_prefix="prefix")
+    whole.honest_majority_share_shuffle.random_seed = SECRET_KEY
+    whole.honest_majority_share_shuffle.parameters.ring_modulus = 127
+    open_part, secret_part = split(whole, registry.SECRET_FIELDS)
+    assert SECRET_KEY not in open_part.SerializeToString()
+    assert b"prefix" not in secret_part.SerializeToString()
+    assert join(open_part, secret_part.SerializeToString()) == whole
 
 
 async def test_a_summary_and_the_events_hold_no_secret(store: Store) -> None:

@@ -66,6 +66,7 @@ class World:
         self.sent: defaultdict[tuple[str, Slot], set[bytes]] = defaultdict(set)
         self.results: set[bytes] = set()
         self.happened: Counter[str] = Counter()
+        self.ended: set[Participant] = set()
         self.mills = 0
 
     async def run(self) -> Counter[str]:
@@ -138,12 +139,14 @@ class World:
 
     async def mill(self, me: Participant) -> Process:
         store = self.stores[me.duchy]
-        while where(await store.token(ID)) is not llv2.Stage.COMPLETE:
+        while me not in self.ended:
             yield
             self.mills += 1
             owner = f"mill{self.mills}"
             token = await store.claim(LLV2, owner, MINUTE)
             if token is None:
+                for _ in range(8):
+                    yield
                 continue
             held = await store.lease(ID, owner)
             attempt = self.attempt(me, store, token, held)
@@ -240,6 +243,7 @@ class World:
         following = transitions(self.protocol)[at, seat.me.role]
         if following is self.protocol.complete:
             await store.finish(token, COMPLETE, SUCCEEDED, guard)
+            self.ended.add(seat.me)
             return
         request = AdvanceComputationStageRequest(token=token, next_computation_stage=stage(llv2.Stage(following.value)))
         if listed:
