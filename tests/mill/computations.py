@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 from gristmill import _native as native
 from gristmill.trust import hybrid
@@ -135,12 +134,19 @@ def public_key(element: bytes) -> ElGamalPublicKey:
 
 def put_sketch(world: World, keys: Keys, token: ComputationToken, registers: int = 3) -> None:
     """The requisition's data: an encrypted sketch with a few registers."""
-    path = Path(world.directory) / f"sketch-{secrets.token_hex(4)}"
+    put_registers(world, keys, token, [(index, index + 1, 1) for index in range(registers)], 3)
+
+
+def put_registers(
+    world: World, keys: Keys, token: ComputationToken, registers: list[tuple[int, int, int]], maximum_frequency: int
+) -> None:
+    """The requisition's data: an encrypted sketch with these registers."""
+    path = world.directory / f"sketch-{secrets.token_hex(4)}"
     native.encrypt_sketch(
-        [(index, index + 1, 1) for index in range(registers)],
+        registers,
         output=str(path),
         public_key=keys.combined,
-        maximum_frequency=3,
+        maximum_frequency=maximum_frequency,
         randomness=native.Randomness.operating_system(),
         threads=1,
         progress=native.Progress(),
