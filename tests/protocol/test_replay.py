@@ -17,7 +17,7 @@ from protocol.recorded import load
 from protocol.replay import Line, Task, main, replay, replay_tasks, tasks
 from protocol.vectors import DIRECTORY, LLV2_RUNS
 
-SETTINGS = [(1, None), (2, None), (1, 1), (2, 7), (2, 64)]  # threads, items of a block
+SETTINGS = [(1, None), (1, 64), (2, 7)]  # threads, items of a block
 
 
 @cache
