@@ -1,0 +1,40 @@
+"""The docs name the flags that there are, all of them and no others."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from gristmill.cli.main import COMMANDS
+
+DOCS = Path(__file__).parents[2] / "docs"
+OF_DUCHIES = sorted(set(COMMANDS) - {"demo", "keys"})
+
+
+def flags(command: str) -> set[str]:
+    parser = argparse.ArgumentParser(add_help=False)
+    import_module(COMMANDS[command][0]).add_arguments(parser)
+    return {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
+
+
+@pytest.mark.parametrize("command", OF_DUCHIES)
+def test_every_flag_of_a_command_is_named(command: str) -> None:
+    named = set(re.findall(r"--[a-z0-9-]+", (DOCS / "running-a-duchy.md").read_text()))
+    assert flags(command) - named == set()
+
+
+@pytest.mark.parametrize("page", ["running-a-duchy.md", "mission.md", "architecture.md"])
+def test_every_flag_that_is_named_exists(page: str) -> None:
+    everything = {flag for command in OF_DUCHIES for flag in flags(command)}
+    everything |= {"--name", "--help", "--directory", "--duchy", "--data-provider"}
+    named = set(re.findall(r"`(--[a-z0-9-]+)", (DOCS / page).read_text()))
+    assert named - everything == set()
+
+
+def test_every_command_is_named_in_the_readme() -> None:
+    readme = (DOCS.parent / "README.md").read_text()
+    assert {command for command in COMMANDS if command not in readme} == set()
