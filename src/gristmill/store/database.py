@@ -12,12 +12,16 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import BigInteger, ColumnElement, event, literal, literal_column, select
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, Unavailable
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 BUSY_SECONDS = 30
+REPEATABLE = ("08", "40", "53", "57")
+"""SQLSTATE classes: connection, transaction rolled back (a deadlock), resources, operator intervention."""
 MICROSECONDS = literal_column("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", BigInteger)
 
 
@@ -27,14 +31,14 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = _with_driver(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = _sqlite(self._url) if self.is_sqlite else create_async_engine(self._url, pool_pre_ping=True)
+        self._engine = _sqlite(self._url) if self.is_sqlite else _postgres(self._url)
         # SQLite has one writer at a time and its waiting is not fair: inside this process writers queue here.
         self._writer = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
-        """A transaction and its time. Commits at the end, rolls back on an exception."""
-        async with self._writer, self._engine.connect() as connection:
+        """A transaction and its time. Commits at the end, rolls back on an exception. Raises Unavailable."""
+        async with self._writer, _outages(), self._engine.connect() as connection:
             await connection.execution_options(gristmill_writes=True)
             async with connection.begin():
                 yield connection, await self._now(connection)
@@ -42,7 +46,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
         """A transaction that writes nothing; on SQLite it neither waits for writers nor holds them up."""
-        async with self._engine.connect() as connection:
+        async with _outages(), self._engine.connect() as connection:
             if not self.is_sqlite:
                 # Several statements make one picture, for instance a token.
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -62,6 +66,24 @@ class Database:
         return int((await connection.execute(select(MICROSECONDS))).scalar_one())
 
 
+@asynccontextmanager
+async def _outages() -> AsyncIterator[None]:
+    """A database that does not answer, or gave up a transaction that can be repeated, is Unavailable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as failure:
+        raise _unavailable(failure) from failure
+    except DBAPIError as failure:
+        if str(getattr(failure.orig, "sqlstate", "")).startswith(REPEATABLE):
+            raise _unavailable(failure) from failure
+        raise
+
+
+def _unavailable(failure: Exception) -> Unavailable:
+    what = getattr(failure, "orig", None) or failure
+    return Unavailable(f"the database did not answer: {what}", cure="Try again; if it stays so, look at the database.")
+
+
 def _with_driver(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -73,11 +95,22 @@ def _with_driver(url: str) -> URL:
         ) from None
 
 
+def _postgres(url: URL) -> AsyncEngine:
+    # Parameters are kept out of error messages: what is stored is nobody's business in a log.
+    return create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
+
+
 def _sqlite(url: URL) -> AsyncEngine:
     if url.database:
-        # Its journal and shared memory files take the permissions of the file.
-        os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        try:
+            # Its journal and shared memory files take the permissions of the file.
+            os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as failure:
+            raise ConfigurationError(
+                f"the database {url.database} cannot be opened: {failure.strerror}",
+                cure="Make its directory, and give this user the right to write there.",
+            ) from None
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from conformance.store import postgres
 from conformance.store.computations import SEALER, create
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, Unavailable
 from gristmill.store import Store, open_store
 from gristmill.store.tables import metadata
 
@@ -41,6 +43,28 @@ async def test_what_was_written_is_there_after_reopening(new_url: Callable[[], A
         token = await create(store)
     async with open_store(url, SEALER, "worker1") as store:
         assert await store.token("c1") == token
+
+
+async def test_a_database_that_does_not_answer_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        async with open_store("postgresql://nobody@127.0.0.1:1/nothing", SEALER, "worker1"):
+            pass
+
+
+async def test_a_connection_that_breaks_is_unavailable_and_the_next_one_works(postgres_server: str) -> None:
+    url = await postgres.new_database(postgres_server)
+    async with open_store(url, SEALER, "worker1") as store:
+        with pytest.raises(Unavailable):
+            async with store._write() as transaction:
+                await transaction.run(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert await store.continuation_token() == ""
+    await postgres.empty(url)
+
+
+async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="missing"):
+        async with open_store(f"sqlite:///{tmp_path}/missing/store.db", SEALER, "worker1"):
+            pass
 
 
 @pytest.mark.parametrize("url", ["mysql://host/database", "nonsense", ""])
