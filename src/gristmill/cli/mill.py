@@ -13,14 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gristmill.cli import flags
+from gristmill.cli import duchy_flags, flags
 from gristmill.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import grpc
-
-    from gristmill.blobs import BlobStore
     from gristmill.mill.process import ClaimedItem, Mill
+    from gristmill.trust.certificates import Roots
     from gristmill.trust.identity import Duchy
 
 COMPUTATION_TYPES = {
@@ -44,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_storage(parser)
     flags.add_logging(parser)
     flags.add_development(parser)
+    duchy_flags.add_channel_shutdown(parser)
     _add_mill(parser)
     _add_claimed(parser)
     _add_patience(parser)
@@ -73,7 +72,6 @@ def _add_mill(parser: argparse.ArgumentParser) -> None:
         help="payload of each message to a peer (1 MiB)",
     )
     group.add_argument("--parallelism", type=flags.integer(1, 1024), default=1, metavar="N", help="threads a stage (1)")
-    group.add_argument("--channel-shutdown-timeout", type=flags.duration, help="accepted; channels close at once")
     group.add_argument("--consent-signaling-certificate-resource-name", required=True, metavar="NAME")
     group.add_argument("--consent-signaling-certificate-der-file", type=Path, required=True, metavar="FILE")
     group.add_argument("--consent-signaling-private-key-der-file", type=Path, required=True, metavar="FILE")
@@ -149,24 +147,56 @@ def _work_to_do(arguments: argparse.Namespace) -> tuple[ClaimedItem | None, int]
 
 def _mill(arguments: argparse.Namespace, computation_type: int, stack: ExitStack) -> Mill:
     """Everything read, checked and connected. ConfigurationError says what is missing."""
+    from gristmill.mill.connections import Connections
     from gristmill.mill.internal_api import InternalApi
     from gristmill.mill.job import Services
     from gristmill.mill.kingdom import Kingdom
     from gristmill.mill.peers import Peers
     from gristmill.mill.process import Mill
     from gristmill.mill.runner import Patience, Runner
-    from gristmill.trust import channels
     from gristmill.trust.certificates import Roots
-    from gristmill.trust.files import TlsFiles
-    from gristmill.trust.identity import read_duchies
     from gristmill.trust.signatures import Signer
 
     mill_id = arguments.mill_id or os.environ.get("HOSTNAME", "")
     if not mill_id:
         raise ConfigurationError("the mill has no ID", cure="Give --mill-id, or set HOSTNAME.")
-    tls, identity = flags.tls(arguments), flags.identity(arguments)
-    files = TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, arguments.allow_development_certificates)
-    roots = Roots.read(tls.collection_file, allow_development=files.allow_development)
+    files, duchy = duchy_flags.tls_files(arguments), flags.identity(arguments).duchy
+    roots = Roots.read(files.collection_file, allow_development=files.allow_development)
+    duchies = _duchies(arguments, roots)
+    targets = _targets(arguments, duchies, duchy)
+    signer = Signer.read(
+        certificate=arguments.consent_signaling_certificate_der_file,
+        key=arguments.consent_signaling_private_key_der_file,
+    )
+    verbose = flags.logging(arguments).verbose_client
+    connections = Connections(stack, files=files, roots=roots, duchies=duchies, duchy=duchy, verbose=verbose)
+    kingdom_target = duchy_flags.target(flags.kingdom_system_client(arguments))
+    kingdom = Kingdom(connections.kingdom(kingdom_target), duchy, mill_id)
+    peers = {name: connections.peer(name, address) for name, address in targets.items()}
+    services = Services(
+        duchy=duchy,
+        blobs=duchy_flags.blobs(arguments, files),
+        kingdom=kingdom,
+        peers=Peers(peers, duchy, arguments.bytes_per_chunk),
+        signer=signer,
+        certificate=arguments.consent_signaling_certificate_resource_name,
+        duchies=duchies,
+        threads=arguments.parallelism,
+    )
+    client = flags.computations_client(arguments)
+    api, renewals = (
+        InternalApi(connections.internal_api(duchy_flags.target(client)), mill_id, client.deadline) for _ in range(2)
+    )
+    patience = Patience(arguments.retry_window, arguments.stall_timeout, arguments.maximum_attempts)
+    runner = Runner(services, renewals, patience, on_hang=lambda: os._exit(HANG_EXIT_CODE))
+    return Mill(api, runner, kingdom, computation_type=computation_type, lock_duration=arguments.work_lock_duration)
+
+
+def _duchies(arguments: argparse.Namespace, roots: Roots) -> Mapping[str, Duchy]:
+    """The duchies of the info file, of which this is one."""
+    from gristmill.trust.identity import read_duchies
+
+    identity = flags.identity(arguments)
     if identity.info_file is None:
         raise ConfigurationError("--duchy-info-config must be given")
     duchies = read_duchies(identity.info_file, roots)
@@ -174,54 +204,7 @@ def _mill(arguments: argparse.Namespace, computation_type: int, stack: ExitStack
         raise ConfigurationError(
             f"duchy {identity.duchy} is not in {identity.info_file}", cure="Give this duchy an entry, too."
         )
-    targets = _targets(arguments, duchies, identity.duchy)
-    signer = Signer.read(
-        certificate=arguments.consent_signaling_certificate_der_file,
-        key=arguments.consent_signaling_private_key_der_file,
-    )
-
-    def connect(target: channels.Target, credentials: grpc.ChannelCredentials) -> grpc.Channel:
-        import grpc
-
-        channel = stack.enter_context(channels.channel(target, credentials))
-        if arguments.debug_verbose_grpc_client_logging:
-            from gristmill.observe.calls import LoggedClient
-
-            return grpc.intercept_channel(channel, LoggedClient())
-        return channel
-
-    own = duchies[identity.duchy].root
-    trusted_of_kingdom = [root for root in roots if root == own or root not in [each.root for each in duchies.values()]]
-    internal = flags.computations_client(arguments)
-    internal_target = channels.Target(internal.target, internal.cert_host or "", internal.deadline.total_seconds())
-    internal_credentials = channels.client_credentials([own], files)
-    system = flags.kingdom_system_client(arguments)
-    kingdom_channel = connect(
-        channels.Target(system.target, system.cert_host or ""), channels.client_credentials(trusted_of_kingdom, files)
-    )
-    kingdom = Kingdom(kingdom_channel, identity.duchy, mill_id)
-    peers = {
-        name: connect(
-            channels.Target(target, duchies[name].cert_host), channels.client_credentials([duchies[name].root], files)
-        )
-        for name, target in targets.items()
-    }
-    services = Services(
-        duchy=identity.duchy,
-        blobs=_blobs(arguments, roots, connect),
-        kingdom=kingdom,
-        peers=Peers(peers, identity.duchy, arguments.bytes_per_chunk),
-        signer=signer,
-        certificate=arguments.consent_signaling_certificate_resource_name,
-        duchies=duchies,
-        threads=arguments.parallelism,
-    )
-    api, renewals = (
-        InternalApi(connect(internal_target, internal_credentials), mill_id, internal.deadline) for _ in range(2)
-    )
-    patience = Patience(arguments.retry_window, arguments.stall_timeout, arguments.maximum_attempts)
-    runner = Runner(services, renewals, patience, on_hang=lambda: os._exit(HANG_EXIT_CODE))
-    return Mill(api, runner, kingdom, computation_type=computation_type, lock_duration=arguments.work_lock_duration)
+    return duchies
 
 
 def _targets(arguments: argparse.Namespace, duchies: Mapping[str, Duchy], own: str) -> Mapping[str, str]:
@@ -237,18 +220,6 @@ def _targets(arguments: argparse.Namespace, duchies: Mapping[str, Duchy], own: s
         return {duchy: flags.target(given[duchy]) for duchy in duchies if duchy != own}
     except argparse.ArgumentTypeError as error:
         raise ConfigurationError(f"{name}: {error}") from None
-
-
-def _blobs(arguments: argparse.Namespace, roots: object, connect: object) -> BlobStore:
-    from gristmill.blobs import open_blobs
-    from gristmill.trust import channels
-
-    def forwarded(target: str, cert_host: str | None) -> grpc.Channel:
-        # This server asks for no client certificate.
-        credentials = channels.client_credentials(roots, None)  # type: ignore[arg-type]
-        return connect(channels.Target(target, cert_host or ""), credentials)  # type: ignore[operator,no-any-return]
-
-    return open_blobs(flags.storage(arguments), forwarded)
 
 
 def _run_until_stopped(mill: Mill, item: ClaimedItem | None, polling: timedelta | None) -> int:

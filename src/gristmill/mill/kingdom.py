@@ -64,8 +64,7 @@ class Kingdom:
                 self._participants.SetParticipantRequisitionParams, request, timeout=DEADLINE, metadata=self._metadata
             )
 
-        done = lambda participant: participant.HasField("requisition_params")  # noqa: E731
-        self._read_then_write(computation, "SetParticipantRequisitionParams", done, write, activity)
+        self._read_then_write(computation, "SetParticipantRequisitionParams", _has_published, write, activity)
 
     def confirm(self, computation: str, activity: Activity) -> None:
         """Confirm that this duchy takes part, unless that was done before."""
@@ -76,8 +75,7 @@ class Kingdom:
                 self._participants.ConfirmComputationParticipant, request, timeout=DEADLINE, metadata=self._metadata
             )
 
-        done = lambda participant: participant.state == ComputationParticipant.READY  # noqa: E731
-        self._read_then_write(computation, "ConfirmComputationParticipant", done, write, activity)
+        self._read_then_write(computation, "ConfirmComputationParticipant", _is_ready, write, activity)
 
     def fail(self, token: ComputationToken, message: str, activity: Activity) -> None:
         """Say that the computation cannot succeed here. Nothing happens when it has ended already."""
@@ -101,8 +99,7 @@ class Kingdom:
                     raise
                 log.info("the kingdom has ended the computation before", reason=details_of(error))
 
-        done = lambda participant: participant.state == ComputationParticipant.FAILED  # noqa: E731
-        self._read_then_write(token.global_computation_id, "FailComputationParticipant", done, write, activity)
+        self._read_then_write(token.global_computation_id, "FailComputationParticipant", _has_failed, write, activity)
 
     def _read_then_write(
         self,
@@ -168,6 +165,18 @@ class Kingdom:
 
     def participant_name(self, computation: str) -> str:
         return f"computations/{computation}/participants/{self._duchy}"
+
+
+def _has_published(participant: ComputationParticipant) -> bool:
+    return participant.HasField("requisition_params")
+
+
+def _is_ready(participant: ComputationParticipant) -> bool:
+    return participant.state == ComputationParticipant.READY
+
+
+def _has_failed(participant: ComputationParticipant) -> bool:
+    return participant.state == ComputationParticipant.FAILED
 
 
 def stage_attempt(token: ComputationToken) -> StageAttempt:
