@@ -1,8 +1,9 @@
 """The native core: P-256, ElGamal, sketches, and every Liquid Legions stage as a function from files to a file.
 
-Points are 33 bytes (compressed), secret scalars 1 to 32 big-endian bytes. Input files are read in the given order as one
-concatenated vector. `output` must not exist; it is written, flushed and synced, and removed again on any error. Neither
-`block` (records a block) nor `threads` changes the bytes that a stage writes. All long work releases the interpreter's lock.
+Points are 33 bytes (compressed), secret scalars 1 to 32 big-endian bytes. Input files are read in the given order as
+one concatenated vector. `output` must not exist; it is written, flushed and synced, and removed again on any error.
+Neither `block` (records a block) nor `threads` changes the bytes that a stage writes. All long work releases the
+interpreter's lock.
 
 Raises InvalidArgument for input that is wrong and stays wrong, InternalError for what cannot happen with honest input,
 Cancelled after Progress.cancel(), OSError for files.
@@ -10,6 +11,38 @@ Cancelled after Progress.cancel(), OSError for files.
 
 from collections.abc import Sequence
 from typing import final
+
+__all__ = [
+    "Baseline",
+    "Cancelled",
+    "InternalError",
+    "InvalidArgument",
+    "NoiseParameters",
+    "Progress",
+    "Randomness",
+    "ReachFigures",
+    "RegisterNoise",
+    "TupleNoise",
+    "build_sketch",
+    "check_point",
+    "combine_public_keys",
+    "encrypt_sketch",
+    "estimate_reach",
+    "fingerprint64",
+    "generate_key_pair",
+    "hash_to_curve",
+    "llv2_blind_registers",
+    "llv2_decrypt_counts",
+    "llv2_decrypt_flags",
+    "llv2_estimate_frequency",
+    "llv2_estimate_reach",
+    "llv2_join_registers",
+    "llv2_setup",
+    "noise_parameters",
+    "public_element",
+    "sample_noise",
+    "vid_sample",
+]
 
 class InvalidArgument(ValueError): ...
 class InternalError(RuntimeError): ...
@@ -46,7 +79,7 @@ class Randomness:
     # The next two exist only in builds with the cargo feature `replay`, never in a released wheel.
     @staticmethod
     def replay(scalars: Sequence[bytes], noise_counts: Sequence[int] = ()) -> Randomness:
-        """A recorded call, exactly: too few scalars or noise counts, or some left over, is InvalidArgument. Serves one call."""
+        """A recorded call, once and exactly: too few scalars or noise counts, or some left over, is InvalidArgument."""
     @staticmethod
     def seeded(seed: bytes) -> Randomness:
         """The same draws for the same seed and the same number of earlier calls."""
@@ -126,7 +159,10 @@ def llv2_setup(
     progress: Progress,
     block: int | None = None,
 ) -> int:
-    """Setup phase (LLv2 specification, section 3): own and received registers and noise, sorted. Returns the registers written."""
+    """Setup phase (LLv2 specification, section 3): own and received registers and noise, sorted.
+
+    Returns the registers written.
+    """
 
 def llv2_blind_registers(
     *,
@@ -154,7 +190,10 @@ def llv2_join_registers(
     progress: Progress,
     block: int | None = None,
 ) -> int:
-    """Execution phase one, aggregator (4.2, 4.3). Members of a group keep their input order. Returns the tuples written."""
+    """Execution phase one, aggregator (4.2, 4.3). Members of a group keep their input order.
+
+    Returns the tuples written.
+    """
 
 def llv2_decrypt_flags(
     *,
@@ -211,7 +250,7 @@ def llv2_estimate_frequency(
     progress: Progress,
     block: int | None = None,
 ) -> dict[int, float]:
-    """Execution phase three, aggregator (6.2): share of each frequency; the last one means "or more"; zeros are left out."""
+    """Execution phase three, aggregator (6.2): share of each frequency; the last means "or more"; zeros are left out."""
 
 def build_sketch(
     vids: Sequence[int],
@@ -235,7 +274,7 @@ def encrypt_sketch(
     progress: Progress,
     block: int | None = None,
 ) -> int:
-    """198 bytes a register, in the given order, under the combined key of all duchies. Returns the registers written."""
+    """198 bytes a register, in order, under the combined key of all duchies. Returns the registers written."""
 
 def vid_sample(vid: int) -> float:
     """The single-precision number in [0, 1] by which a VID is sampled."""

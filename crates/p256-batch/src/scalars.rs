@@ -107,7 +107,10 @@ impl Scalars {
     /// The scalars at the given positions, in that order.
     #[must_use]
     pub fn gather(&self, positions: impl IntoIterator<Item = usize>) -> Self {
-        Self(Zeroizing::new(positions.into_iter().map(|position| self.0[position]).collect()))
+        let positions: Vec<usize> = positions.into_iter().collect();
+        let mut gathered = Self::with_capacity(positions.len()); // a vector that grows would leave copies behind
+        gathered.0.extend(positions.into_iter().map(|position| self.0[position]));
+        gathered
     }
 
     /// The decimal text of each scalar.

@@ -51,7 +51,7 @@ impl Randomness {
     pub fn committed() -> Result<Self> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut())?;
-        let commitment = Sha256::new().chain_update(COMMITMENT_DOMAIN).chain_update(*seed).finalize().into();
+        let commitment = Sha256::new().chain_update(COMMITMENT_DOMAIN).chain_update(seed.as_slice()).finalize().into();
         Ok(Self::new(Source::Seed { seed, commitment: Some(commitment) }))
     }
 

@@ -56,7 +56,7 @@ impl Randomness {
 
     #[cfg(feature = "replay")]
     #[staticmethod]
-    #[pyo3(signature = (scalars, noise_counts = Vec::new()))]
+    #[pyo3(signature = (scalars, noise_counts = Vec::new()), text_signature = "(scalars, noise_counts=())")]
     fn replay(scalars: Vec<pyo3::pybacked::PyBackedBytes>, noise_counts: Vec<u64>) -> PyResult<Self> {
         let mut recorded = protocols::Scalars::with_capacity(scalars.len());
         for bytes in &scalars {
