@@ -22,7 +22,6 @@ from e2e.expected import WITHOUT_NOISE
 from faults.scene import wait_until
 from gristmill.consortium.consortium import DUCHIES, Consortium, Options
 from gristmill.consortium.processes import free_ports
-from gristmill.consumer import request as building
 from gristmill.consumer.request import MeasurementRequest
 from gristmill.edp.events import vid
 from gristmill.errors import PermanentFailure
@@ -58,7 +57,7 @@ def remains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remains]:
     nonces = [secrets.randbits(63) | 1 << 62 for _ in range(6)]
     left = iter(nonces)
     patch = pytest.MonkeyPatch()
-    patch.setattr(building.secrets, "randbits", lambda _: next(left))
+    patch.setattr("gristmill.consumer.request.secrets.randbits", lambda _: next(left))
     events = dict.fromkeys(PROVIDERS, "date,tailnum\n" + rows)
     with Consortium(directory, events, Options(flags=flags)) as consortium:
         _succeed(consortium)

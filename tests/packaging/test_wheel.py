@@ -28,15 +28,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("environment")
     venv.create(directory, with_pip=True)
-    install = [directory / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    pip = [str(directory / "bin/python"), "-m", "pip", "--disable-pip-version-check"]
+    install = [*pip, "install", "--quiet", str(wheel)]
     installed = subprocess.run(install, capture_output=True, text=True, check=False)
     assert installed.returncode == 0, installed.stderr
     return directory
 
 
 def python(environment: Path, program: str) -> str:
-    command = [environment / "bin/python", "-I", "-c", program]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=environment)
+    command = [str(environment / "bin/python"), "-I", "-c", program]
+    ran: subprocess.CompletedProcess[str] = subprocess.run(command, capture_output=True, text=True, check=False, cwd=environment)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()
 
