@@ -277,11 +277,11 @@ class Peer(control_grpc.ComputationControlServicer):
         self.header: Any = None
         self.metadata: dict[str, str] = {}
         self.answer: Callable[[Context], None] = lambda context: None
-        self.asked: Callable[[], None] = lambda: None
+        self.asked: Callable[[Context], None] = lambda context: None
 
     def GetComputationStage(self, request: Any, context: Context) -> Any:
         self.journal.note("GetComputationStage", request)
-        self.asked()
+        self.asked(context)
         return computation_stage_pb2.ComputationStage(
             name=request.name,
             liquid_legions_v2_stage=computation_stage_pb2.LiquidLegionsV2Stage(stage=self.stage),  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -137,6 +138,37 @@ def test_a_write_by_somebody_else_meanwhile_does_not_disturb(world: World, keys:
     assert len(world.peers["aggregator"].received) == 1
 
 
+def test_a_mill_that_is_stopped_cancels_the_cryptography_and_puts_the_stage_back(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, SETUP)
+    noise = claimed.computation_details.liquid_legions_v2.parameters.noise.reach_noise_config.global_reach_dp_noise
+    noise.epsilon, noise.delta = 0.0003, 1e-12  # a quarter of a million registers
+    put_sketch(world, keys, claimed)
+    world.internal.add(claimed, owner=MILL, lock=300)
+    with world.mill(claimed) as (mill, item):
+        threading.Timer(1.0, mill.stop).start()
+        started = time.monotonic()
+        mill.work_claimed(item)
+        mill.drain()
+    assert time.monotonic() - started < 4
+    assert world.journal.writes() == ["EnqueueComputation"]
+    assert not any(path.is_file() for path in (world.blobs / "computations").rglob("*"))
+
+
+def test_a_peer_whose_database_hiccups_is_asked_again(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    peer, asked = world.peers["aggregator"], []
+
+    def hiccup(context: grpc.ServicerContext) -> None:
+        asked.append(context)
+        if len(asked) == 1:
+            context.abort(grpc.StatusCode.UNKNOWN, "as the test wants it")
+
+    peer.asked = hiccup
+    world.run(claimed)
+    assert len(asked) == 2
+    assert stage_of(claimed) == 7
+
+
 def test_an_output_is_not_made_again_when_recording_it_fails(
     world: World, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +238,7 @@ def test_a_peer_that_is_behind_is_waited_for(world: World, keys: Keys) -> None:
     peer.stage = CONFIRMATION
     asked: list[float] = []
 
-    def catch_up() -> None:
+    def catch_up(_: object) -> None:
         asked.append(time.monotonic())
         if len(asked) == 3:
             peer.stage = 5
