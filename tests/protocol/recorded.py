@@ -47,8 +47,13 @@ def load(path: Path) -> dict[str, Any]:
         run = json.loads(lzma.decompress(data) if path.suffix == ".xz" else data)
     except (OSError, lzma.LZMAError, ValueError) as error:
         raise UnreadableError(f"{path} cannot be read: {error}") from error
-    if not isinstance(run, dict) or not isinstance(run.get("stages"), list) or not run["stages"]:
+    if not isinstance(run, dict):
+        raise UnreadableError(f"{path} is not a run file: it is not an object")
+    stages = run.get("stages")
+    if not isinstance(stages, list) or not stages or not all(isinstance(entry, dict) for entry in stages):
         raise UnreadableError(f"{path} is not a run file: it has no stages")
+    if not isinstance(run.get("result", {}), dict):
+        raise UnreadableError(f"{path} is not a run file: its result is not an object")
     return run
 
 

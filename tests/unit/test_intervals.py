@@ -1,13 +1,20 @@
 """The 95 % intervals of Liquid Legions v2."""
 
+from collections import Counter
 from itertools import pairwise
+from math import exp, log
+from random import Random
 from typing import Any
 
 import pytest
+from scipy.stats import binom  # type: ignore[import-untyped]
 
 from gristmill.consumer.intervals import Interval, frequency_intervals, noise_variance, reach_interval
+from reference.estimator import estimate_reach
+from reference.noise import noise
 
-SKETCH: dict[str, Any] = {"decay_rate": 12.0, "sketch_size": 100_000, "sampling_width": 1.0, "epsilon": 1.0, "delta": 1e-5}
+PRIVACY: dict[str, Any] = {"epsilon": 1.0, "delta": 1e-5}
+SKETCH: dict[str, Any] = {"decay_rate": 12.0, "sketch_size": 100_000, "sampling_width": 1.0, **PRIVACY}
 FREQUENCY: dict[str, Any] = {"frequency_epsilon": 1.0, "frequency_delta": 1e-5}
 
 
@@ -93,3 +100,51 @@ def test_more_noise_widens_every_frequency() -> None:
 
     noisy, calm = intervals(0.5), intervals(5.0)
     assert all(noisy[bucket].standard_deviation > calm[bucket].standard_deviation for bucket in noisy)
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [(0.0, 1e-5), (-1.0, 1e-5), (1.0, 0.0)])
+def test_privacy_that_is_not_positive_is_refused(epsilon: float, delta: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        reach_interval(reach=2000, **SKETCH | {"epsilon": epsilon, "delta": delta})
+
+
+def test_nobody_and_no_noise_to_speak_of_have_intervals_too() -> None:
+    quiet = SKETCH | {"epsilon": 2000.0, "mechanism": "GEOMETRIC"}
+    assert reach_interval(reach=0, **quiet).low == 0
+    shares = frequency_intervals(
+        distribution={1: 1.0}, reach=2000, **quiet, frequency_epsilon=2000.0, frequency_delta=1e-5, maximum_frequency=2
+    )
+    assert shares[1].high == 1
+    assert shares[2].low == 0
+
+
+@pytest.mark.parametrize("mechanism", ["DISCRETE_GAUSSIAN", "GEOMETRIC"])
+@pytest.mark.parametrize("width", [1.0, 0.5])
+def test_intervals_hold_the_truth_19_times_out_of_20_or_more_often(mechanism: str, width: float) -> None:
+    """Register counts simulated without cryptography: 200 measurements of 1,000 people, three buckets empty."""
+    runs, people, size, maximum = 200, 1000, 2000, 6
+    truth = {1: 0.6, 2: 0.3, 3: 0.1, 4: 0.0, 5: 0.0, 6: 0.0}
+    random, inside = Random(f"{mechanism} {width}"), Counter[int]()
+    sketch = {"decay_rate": 12.0, "sampling_width": width}
+    reach_noise = noise(mechanism, (1.0, 1e-5), contributors=3)
+    bucket_noise = noise(mechanism, (1.0, 1e-5), contributors=3, sensitivity=2)
+    for _ in range(runs):
+        registers: dict[int, list[int]] = {}
+        for person in range(people):
+            if random.random() < width:
+                unit = 1 - log(exp(12.0) + random.random() * (1 - exp(12.0))) / 12.0
+                seen = 1 if person < 600 else 2 if person < 900 else 3
+                registers.setdefault(int(unit * size), []).append(seen)
+        active = len(registers) + sum(reach_noise.sample(random) - reach_noise.offset for _ in range(3))
+        reach = estimate_reach(active=active, size=size, **sketch)
+        kept = Counter(seen[0] for seen in registers.values() if len(seen) == 1)
+        added = {f: sum(bucket_noise.sample(random) - bucket_noise.offset for _ in range(3)) for f in truth}
+        noisy = {f: max(0, kept[f] + added[f]) for f in truth}
+        shares = {f: count / sum(noisy.values()) for f, count in noisy.items()}
+        settings: dict[str, Any] = {"reach": reach, "sketch_size": size, **sketch, **PRIVACY, "mechanism": mechanism}
+        interval = reach_interval(**settings)
+        inside[0] += interval.low <= people <= interval.high
+        intervals = frequency_intervals(distribution=shares, **settings, **FREQUENCY, maximum_frequency=maximum)
+        inside.update(f for f, each in intervals.items() if each.low <= truth[f] <= each.high)
+    least = binom.ppf(1e-6, runs, 0.95)
+    assert all(inside[place] >= least for place in range(maximum + 1)), inside

@@ -28,6 +28,8 @@ class Interval:
 
 def noise_variance(mechanism: str, epsilon: float, delta: float, sensitivity: float) -> float:
     """The variance of all duchies' noise together, in registers; it does not depend on how many they are."""
+    if epsilon <= 0 or delta <= 0:
+        raise ValueError(f"epsilon {epsilon} and delta {delta} must be positive")
     if mechanism == "DISCRETE_GAUSSIAN":
         return 2 * log(1.25 / (delta / 2)) / epsilon**2
     if mechanism == "GEOMETRIC":
@@ -98,6 +100,8 @@ def frequency_intervals(
 
 def _excess(count: float, deviation: float) -> float:
     """How much max(0, count + noise) exceeds the count on average."""
+    if deviation == 0:
+        return 0.0
     scaled = count / deviation
     density = exp(-(scaled**2) / 2) / sqrt(2 * pi)
     return deviation * density - count * (1 - erf(scaled / sqrt(2))) / 2
