@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 LONGEST_DELAY = 1200
 
 
-class Left(Exception):  # noqa: N818
+class Left(Exception):
     """The computation has left the stage: our own write had been carried out, or somebody ended the computation."""
 
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(Exception):
     """The work was asked to stop, and the stage goes back to the queue."""
 
     def __init__(self, reason: PutBackReason, message: str) -> None:
@@ -54,11 +54,13 @@ class PutBackReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a stage made: path (without prefix), digest if known, and the reach if the stage found it."""
+    """What a stage made: path (without prefix), digest if known, and what it found out beside it."""
 
     path: str
     digest: Digest | None = None
     reach: int | None = None
+    commitment: bytes = b""
+    """To the seed of the setup phase's randomness."""
 
 
 class Claim:
@@ -80,8 +82,6 @@ class Claim:
         self.length = length
         self.made: Output | None = None
         """What this attempt has made and committed: a retry records it, and makes nothing anew."""
-        self.commitment = b""
-        """That of the randomness it was made with."""
         self._stage = token.computation_stage
         self._margin = min(0.5, length.total_seconds() / 20)
 
@@ -146,7 +146,7 @@ class Claim:
         """Record what the stage made, with its reach. What was recorded first is kept, and returned."""
         self.check()
         if self.lease is not None and made.digest is not None:
-            figures = leases_pb2.Figures(reach=made.reach, randomness_commitment=self.commitment)
+            figures = leases_pb2.Figures(reach=made.reach, randomness_commitment=made.commitment)
             recorded = self.api.record_output(self, blob_id, made.path, made.digest, figures)
             self.lease.outputs.append(recorded)
             return recorded_output(recorded, made.reach)

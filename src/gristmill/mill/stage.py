@@ -97,8 +97,7 @@ def _make(job: Job, effort: Effort) -> Output:
         digest = writer.commit()
     if found.commitment:
         log.info("randomness committed", commitment=found.commitment.hex())
-    job.claim.commitment = found.commitment
-    job.claim.made = Output(path, digest, found.reach)
+    job.claim.made = Output(path, digest, found.reach, found.commitment)
     return job.claim.made
 
 
@@ -142,14 +141,21 @@ def _opened(job: Job) -> Iterator[Job]:
             job.activity.move()
             return path
 
-        try:
+        with _missing_at_first(job):
             inputs = [open_blob(computation_key(path), path) for path in _input_paths(job)]
             requisitions = [open_blob(requisition_key(path), path) for path in _requisition_paths(job)]
-        except NotFound as error:
-            if job.token.attempt > MISSING_BLOB_ATTEMPTS:
-                raise PermanentFailure(error.message) from error
-            raise BlobUnavailable(error.message) from error
         yield replace(job, inputs=tuple(inputs), requisitions=tuple(requisitions))
+
+
+@contextmanager
+def _missing_at_first(job: Job) -> Iterator[None]:
+    """A blob that is not found may be found later: transient in the first attempts, then permanent."""
+    try:
+        yield
+    except NotFound as error:
+        if job.token.attempt > MISSING_BLOB_ATTEMPTS:
+            raise PermanentFailure(error.message) from error
+        raise BlobUnavailable(error.message) from error
 
 
 def _input_paths(job: Job) -> list[str]:
@@ -198,7 +204,9 @@ def _by_id(blob: object) -> int:
 def _deliver(job: Job, output: Output, effort: Effort) -> None:
     """Send the kept bytes to the duchy that the table names, or hand the result to the kingdom."""
     send = sends(job.row)
-    with job.services.blobs.read(computation_key(output.path), output.digest) as path:
+    with ExitStack() as stack:
+        with _missing_at_first(job):
+            path = stack.enter_context(job.services.blobs.read(computation_key(output.path), output.digest))
         if send is not None:
             _send(job, send, path, output.digest or digest_of(path), effort)
             return
