@@ -250,7 +250,7 @@ def llv2_estimate_frequency(
     progress: Progress,
     block: int | None = None,
 ) -> dict[int, float]:
-    """Execution phase three, aggregator (6.2): share of each frequency; the last means "or more"; zeros are left out."""
+    """Execution phase three, aggregator (6.2): share of each frequency; the last means "or more"; zeros left out."""
 
 def build_sketch(
     vids: Sequence[int],
