@@ -50,7 +50,7 @@ DEADLINE: Final = 30.0
 TERMINAL: Final = frozenset({Computation.SUCCEEDED, Computation.FAILED, Computation.CANCELLED})
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: the herald was told to
+class Stopped(Exception):  # not an error: the herald was told to
     """The herald is being stopped; what it was doing stays undone and comes again after the next start."""
 
 

@@ -37,7 +37,7 @@ _LARGEST_SKETCH = 100_000_000
 Refusal = Requisition.Refusal
 
 
-class Declined(Exception):  # noqa: N818  # it is an answer, not an error
+class Declined(Exception):  # it is an answer, not an error
     """The requisition must be refused, for good."""
 
     def __init__(self, justification: Requisition.Refusal.Justification.ValueType, message: str) -> None:

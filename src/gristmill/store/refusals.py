@@ -15,7 +15,7 @@ from gristmill.errors import PreconditionFailed as Precondition
 DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
 
 
-class Explained(GristmillError):  # noqa: N818
+class Explained(GristmillError):
     """An error with a reason that programs can read."""
 
     reason: ClassVar[str]
