@@ -154,7 +154,9 @@ class Store:
         NotFound; Conflict; LeaseLost; InvalidRequest: not the terminal stage, reason unset.
         """
         async with self._write() as transaction:
-            return await stages.finish(transaction, token, ending_stage, reason, guard)
+            ended = await stages.finish(transaction, token, ending_stage, reason, guard)
+        await self._database.scrub()
+        return ended
 
     async def enqueue(self, token: ComputationToken, delay: timedelta, expected_owner: str, guard: Guard) -> None:
         """Give the stage back to the queue, claimable after `delay`; counted as a failure.

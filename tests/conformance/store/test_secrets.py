@@ -12,6 +12,7 @@ from conformance.store.computations import (
     FAILED,
     MINUTE,
     NONCE,
+    SEALER,
     SECRET_KEY,
     bring_to,
     claim,
@@ -109,12 +110,25 @@ async def test_the_sqlite_file_holds_no_secret_and_is_its_owners_only(tmp_path: 
     sealer = Sealer(new_key_encryption_keyset())
     async with open_store(f"sqlite:///{path}", sealer, "worker1") as store:
         await with_secrets(store)
-        files = [*tmp_path.iterdir()]  # noqa: ASYNC240
-        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
-        found = b"".join(file.read_bytes() for file in files)
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}  # noqa: ASYNC240
+        found = everything_below(tmp_path)
     assert b"public" in found
     assert SECRET_KEY not in found
     assert NONCE.to_bytes(8, "little") not in found
+
+
+async def test_the_sqlite_file_forgets_a_destroyed_key(tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path}/store.db", SEALER, "worker1") as store:
+        token = await with_secrets(store)
+        async with store._database.read() as (connection, _):
+            key = (await connection.execute(text("SELECT wrapped_key FROM computations"))).scalar_one()
+        assert key in everything_below(tmp_path)
+        await store.finish(token, COMPLETE, FAILED, version_of(token))
+        assert key not in everything_below(tmp_path)
+
+
+def everything_below(directory: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in directory.iterdir())
 
 
 async def test_another_key_encryption_keyset_opens_nothing(tmp_path: Path) -> None:
