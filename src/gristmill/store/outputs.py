@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, insert, select, update
 
 from gristmill.errors import InvalidRequest, PreconditionFailed
 from gristmill.proto.duchy.leases_pb2 import BlobDigest, Figures, RecordedOutput, RecordOutputResponse
@@ -100,7 +100,7 @@ async def _set(transaction: Transaction, computation: Computation, blob_id: int,
     await transaction.run(update(tables.blobs).where(*_where(computation, blob_id)).values(**columns))
 
 
-def _where(computation: Computation, blob_id: int):  # type: ignore[no-untyped-def]
+def _where(computation: Computation, blob_id: int) -> tuple[ColumnElement[bool], ...]:
     columns = tables.blobs.c
     return columns.computation == computation.id, columns.stage == computation.stage, columns.id == blob_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import insert, update
+from sqlalchemy import RowMapping, insert, update
 
 from gristmill.errors import InvalidRequest, PreconditionFailed
 from gristmill.protocols import registry
@@ -121,8 +121,8 @@ async def _following(transaction: Transaction, computation: Computation, asked: 
     return following
 
 
-def _unwritten(blob: object) -> bool:
-    return blob["dependency"] == OUTPUT and not blob["path"]  # type: ignore[index]
+def _unwritten(blob: RowMapping) -> bool:
+    return blob["dependency"] == OUTPUT and not blob["path"]
 
 
 async def _check_request(
