@@ -1,4 +1,4 @@
-//! Many multiples of one public base: a table of small multiples for each digit position, read whole at every look-up.
+//! Many multiples of one public base by tables of small multiples, which every look-up reads whole.
 
 use crate::points::{Point, Points};
 use crate::scalars::{Scalars, SecretScalar};
@@ -12,30 +12,42 @@ const WINDOW: usize = 5;
 const DIGITS: usize = 52; // 260 bits: 256 and the carry of the signed form
 const ENTRIES: usize = 1 << (WINDOW - 1);
 
-/// The multiples 1..16 of 32^i B for every digit position i of a scalar.
+/// Tables of the multiples 1..16 of 32^k B, one for every few digit positions k of a scalar.
+///
+/// With a table for every position a multiplication is additions only; with fewer the table is made faster and the
+/// multiplication shares the doublings of the positions in between.
 pub struct FixedBase {
-    table: Vec<AffinePoint>, // row i: 32^i B, 2 32^i B, ..., 16 32^i B
+    table: Vec<AffinePoint>,
+    digits_per_row: usize,
 }
 
 impl FixedBase {
-    /// Builds the table; worth it from a handful of multiplications.
+    /// A base of thousands of multiplications.
     pub fn new(base: Point) -> Self {
-        let mut row = base.0;
-        let mut multiples = Vec::with_capacity(DIGITS * ENTRIES);
-        for _ in 0..DIGITS {
-            let mut multiple = ProjectivePoint::IDENTITY;
-            for _ in 0..ENTRIES {
-                multiple += row;
-                multiples.push(multiple);
-            }
-            row = multiple.double();
-        }
-        Self { table: ProjectivePoint::batch_normalize(multiples.as_slice()) }
+        Self::with_rows(base, DIGITS)
+    }
+
+    /// A base of a handful of multiplications.
+    pub fn for_few(base: Point) -> Self {
+        Self::with_rows(base, 4)
     }
 
     /// The table of the curve's standard base point.
     pub fn generator() -> Self {
         Self::new(Point::generator())
+    }
+
+    fn with_rows(base: Point, rows: usize) -> Self {
+        let digits_per_row = DIGITS / rows;
+        let mut row = base.0;
+        let mut multiples = Vec::with_capacity(rows * ENTRIES);
+        for _ in 0..rows {
+            multiples.extend(std::iter::successors(Some(row), |multiple| Some(multiple + &row)).take(ENTRIES));
+            for _ in 0..WINDOW * digits_per_row {
+                row = row.double();
+            }
+        }
+        Self { table: ProjectivePoint::batch_normalize(multiples.as_slice()), digits_per_row }
     }
 
     /// One multiple of the base.
@@ -48,11 +60,16 @@ impl FixedBase {
         Points::from_iter(scalars.0.iter().map(|scalar| Point(self.multiple(scalar))))
     }
 
-    fn multiple(&self, scalar: &Scalar) -> ProjectivePoint {
+    pub(crate) fn multiple(&self, scalar: &Scalar) -> ProjectivePoint {
         let digits = signed_digits(scalar);
         let mut sum = ProjectivePoint::IDENTITY;
-        for (row, digit) in self.table.chunks_exact(ENTRIES).zip(digits.iter()) {
-            sum += select(row, *digit);
+        for step in (0..self.digits_per_row).rev() {
+            for (row, multiples) in self.table.chunks_exact(ENTRIES).enumerate() {
+                sum += select(multiples, digits[row * self.digits_per_row + step]);
+            }
+            if step > 0 {
+                (0..WINDOW).for_each(|_| sum = sum.double());
+            }
         }
         sum
     }

@@ -1,5 +1,6 @@
 //! Points and batches of points, with their 33-byte compressed encoding (SEC 1, section 2.3).
 
+use crate::fixed_base::FixedBase;
 use crate::scalars::{Scalars, SecretScalar};
 use p256::elliptic_curve::BatchNormalize;
 use p256::elliptic_curve::group::Group;
@@ -213,6 +214,19 @@ impl Points {
     pub fn times_each(&self, scalars: &Scalars) -> Self {
         assert_eq!(self.len(), scalars.len(), "one scalar a point");
         Self(self.0.iter().zip(scalars.0.iter()).map(|(point, scalar)| point * scalar).collect())
+    }
+
+    /// Every point times `count` scalars of its own: the products of the first point, then those of the second, ...
+    #[must_use]
+    pub fn times_several(&self, scalars: &Scalars, count: usize) -> Self {
+        assert_eq!(self.len() * count, scalars.len(), "as many scalars a point as said");
+        let products = self.0.iter().zip(scalars.0.chunks(count.max(1))).flat_map(|(point, scalars)| {
+            let base = FixedBase::for_few(Point(*point));
+            scalars.iter().map(move |scalar| base.multiple(scalar))
+        });
+        let mut several = Self(Vec::with_capacity(scalars.len()));
+        several.0.extend(products);
+        several
     }
 
     /// a * self + b * other, point by point, with the doublings shared.

@@ -113,6 +113,14 @@ impl Scalars {
         gathered
     }
 
+    /// Each scalar times a public number below n, which must not be zero.
+    #[must_use]
+    pub fn scaled(&self, factors: impl IntoIterator<Item = u64>) -> Self {
+        let mut scaled = Self::with_capacity(self.len());
+        scaled.0.extend(self.0.iter().zip(factors).map(|(scalar, factor)| *scalar * Scalar::from(factor)));
+        scaled
+    }
+
     /// The decimal text of each scalar.
     pub fn to_decimals_vartime(&self) -> Vec<Zeroizing<String>> {
         self.0.iter().map(decimal_vartime).collect()

@@ -49,6 +49,11 @@ proptest! {
         prop_assert_eq!(encoded(&p.times_each(&secrets(&right))), oracle(left.iter().zip(&right).map(|(k, l)| g * *k * *l)));
         let combined = p.combine(&secret(&a), &q, &secret(&b));
         prop_assert_eq!(encoded(&combined), oracle(left.iter().zip(&right).map(|(k, l)| g * (*k * a + *l * b))));
+        let several: Vec<Scalar> = right.iter().flat_map(|k| [*k, a, b]).collect();
+        let products = left.iter().flat_map(|k| [*k; 3]).zip(&several).map(|(k, l)| g * k * *l);
+        prop_assert_eq!(encoded(&p.times_several(&secrets(&several), 3)), oracle(products));
+        let scaled = secrets(&left).scaled([1, 2, 3, 4, 5]);
+        prop_assert_eq!(encoded(&generator.multiply_by_each(&scaled)), oracle(left.iter().zip(1u64..).map(|(k, n)| g * (*k * Scalar::from(n)))));
         let decoded = Points::decode(&encoded(&p), PACKED).unwrap();
         prop_assert!(decoded.equals(&p).into_iter().all(|same| same));
     }
@@ -56,9 +61,11 @@ proptest! {
     #[test]
     fn a_fixed_base_takes_every_scalar(k in scalar(), small in 1u64..70) {
         let base = ProjectivePoint::GENERATOR * k;
-        let table = FixedBase::new(Point::decode(&base.to_bytes()).unwrap());
+        let base_point = Point::decode(&base.to_bytes()).unwrap();
+        let (large_table, small_table) = (FixedBase::new(base_point), FixedBase::for_few(base_point));
         for scalar in [k, Scalar::from(small), -Scalar::from(small), Scalar::from(1u64 << 63) * Scalar::from(small)] {
-            prop_assert_eq!(table.multiply(&secret(&scalar)).encode().unwrap().to_vec(), oracle([base * scalar]));
+            prop_assert_eq!(large_table.multiply(&secret(&scalar)).encode().unwrap().to_vec(), oracle([base * scalar]));
+            prop_assert_eq!(small_table.multiply(&secret(&scalar)).encode().unwrap().to_vec(), oracle([base * scalar]));
         }
     }
 

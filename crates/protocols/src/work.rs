@@ -105,25 +105,4 @@ impl<'a> Work<'a> {
         }
         Ok(())
     }
-
-    /// Works on chunks of a slice in parallel, with results in order; progress counts `weight` of each chunk.
-    pub fn map<I, T, F, W>(&self, items: &[I], operation: F, weight: W) -> Result<Vec<T>>
-    where
-        I: Sync,
-        T: Send,
-        F: Fn(&[I]) -> Result<T> + Sync,
-        W: Fn(&[I]) -> u64 + Sync,
-    {
-        self.run(|| {
-            items
-                .par_chunks(CHUNK)
-                .map(|chunk| {
-                    self.progress.check()?;
-                    let result = operation(chunk)?;
-                    self.progress.advance(weight(chunk));
-                    Ok(result)
-                })
-                .collect()
-        })
-    }
 }

@@ -4,6 +4,7 @@
 //! Comments name the order of the random draws where it is not plain, because recorded runs are repeated byte for byte.
 
 mod join;
+mod matrix;
 mod merge;
 mod noise;
 mod phase_one;

@@ -1,15 +1,15 @@
 //! Execution phase two, aggregator (LLv2 specification, sections 5.2 to 5.4).
 
+use super::matrix::Matrix;
 use super::{Baseline, FLAGS, Stage, TUPLE_COUNT, TUPLE_SIZE, TupleNoise};
-use crate::constants::UNIT;
 use crate::el_gamal::{CIPHERTEXT_SIZE, Ciphertexts, PublicKey, secret_key};
 use crate::error::{Result, require};
 use crate::estimator::Sketch;
 use crate::files::{Input, Output};
-use p256_batch::{Points, SecretScalar, hash_to_curve_vartime};
+use p256_batch::SecretScalar;
 
 /// Draws before the first row: two that are not used, then the encryption of one.
-const HEADER: u64 = 3;
+pub(super) const HEADER: u64 = 3;
 
 /// What to estimate, and which noise was added on the way.
 pub struct Measurement<'a> {
@@ -52,7 +52,7 @@ pub fn estimate_reach(
     let mut input = Input::open(stage.inputs, TUPLE_SIZE, "flag count tuples")?;
     let tuples = input.records();
     let draws = stage.randomness.begin()?;
-    let counts_below = negative_counts(&public_key, &draws.scalar(HEADER - 1)?, columns);
+    let matrix = Matrix::new(&public_key, &draws, columns)?;
     let mut output = Output::create(&stage.output)?;
     stage.work.expect(tuples);
     let (mut blind, mut kept) = (0, 0);
@@ -62,28 +62,9 @@ pub fn estimate_reach(
         blind += flags.iter().filter(|flags| flags.blind).count() as u64;
         let rows = block.chunks_exact(TUPLE_SIZE).zip(&flags).filter(|(_, flags)| flags.kept && columns > 0);
         let counts: Vec<u8> = rows.flat_map(|(tuple, _)| &tuple[TUPLE_COUNT..]).copied().collect();
-        let elements = columns * CIPHERTEXT_SIZE;
-        // Each row starts as its count and grows to its elements.
-        let chunks = stage.work.run(|| {
-            use rayon::prelude::*;
-            counts
-                .par_chunks(16 * CIPHERTEXT_SIZE)
-                .enumerate()
-                .map(|(chunk, counts)| {
-                    let rows = counts.len() / CIPHERTEXT_SIZE;
-                    let row = kept + 16 * chunk as u64;
-                    let scalars = draws.scalars(HEADER + row * columns as u64, rows * columns)?;
-                    let counts = Ciphertexts::decode(counts, CIPHERTEXT_SIZE, 0)?;
-                    let repeated = counts.gather((0..rows * columns).map(|element| element / columns));
-                    let below = counts_below.gather((0..rows * columns).map(|element| element % columns));
-                    let mut matrix = vec![0; rows * elements];
-                    repeated.plus(&below).times_each(&scalars).encode_into(&mut matrix, CIPHERTEXT_SIZE, 0)?;
-                    Ok(matrix)
-                })
-                .collect::<Result<Vec<_>>>()
-        })?;
+        matrix.rows(&stage.work, kept, &counts)?.iter().try_for_each(|rows| output.write(rows))?;
         kept += (counts.len() / CIPHERTEXT_SIZE) as u64;
-        chunks.iter().try_for_each(|matrix| output.write(matrix))
+        Ok(())
     })?;
     draws.finish(HEADER + kept * columns as u64)?;
     let mut active = tuples - blind;
@@ -105,18 +86,6 @@ pub(super) fn matrix_columns(maximum_frequency: i64) -> Result<usize> {
         "maximum frequency: {maximum_frequency}, at least 1 is needed"
     );
     Ok(maximum_frequency as usize - 1)
-}
-
-/// Encryptions of -1, -2, ..., multiples of one encryption of 1.
-fn negative_counts(key: &PublicKey, scalar: &SecretScalar, columns: usize) -> Ciphertexts {
-    let mut scalars = p256_batch::Scalars::with_capacity(1);
-    scalars.push(scalar);
-    let one = key.encrypt(&Points::repeat(hash_to_curve_vartime(UNIT.as_bytes()), 1), &scalars);
-    let multiples = |points: &Points| {
-        let step = points.get(0).negated();
-        std::iter::successors(Some(step), |sum| Some(sum.plus(step))).take(columns).collect()
-    };
-    Ciphertexts { u: multiples(&one.u), e: multiples(&one.e) }
 }
 
 struct Flags {
