@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+_LINE_SECONDS = 5
 _A_MILL = ("a mill",)
 _KINGDOM = {
     "the kingdom to say PENDING_PARTICIPANT_CONFIRMATION": "the data providers",
@@ -45,7 +46,7 @@ class Lane:
 
     def follow(self, summary: ComputationSummary, now: float) -> Lane:
         """The lane after the internal API said `summary` at `now` (seconds on any clock that runs forward)."""
-        stage, progress = words(summary.stage), summary.progress
+        stage, progress = _stage(summary), summary.progress
         fresh = replace(
             self,
             stage=stage,
@@ -85,26 +86,39 @@ def _waiting_for(summary: ComputationSummary) -> tuple[str, ...]:
     return () if summary.lease_owner else _A_MILL
 
 
-def table(lanes: Mapping[str, Lane], elapsed: float) -> RenderableType:
-    """The lanes as a table that is drawn again and again."""
+def table(lanes: Mapping[str, Lane], elapsed: float, *, bars: bool = True) -> RenderableType:
+    """The lanes as a table that is drawn again and again; without bars it fits 80 columns."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", title_style="dim")
     drawn.title = f"{elapsed:.0f} s"
-    for header, width in (("duchy", 12), ("stage", 32), ("", 16), ("", None)):
-        drawn.add_column(header, min_width=width)
+    drawn.add_column("duchy", min_width=10)
+    drawn.add_column("stage", min_width=24)
+    if bars:
+        drawn.add_column("", width=16)
+    drawn.add_column("", no_wrap=True)
     for lane in lanes.values():
-        working = lane.total and not lane.waiting_for and not lane.ended
-        bar = ProgressBar(total=lane.total, completed=lane.done, width=16) if working else ""
-        drawn.add_row(lane.duchy, "" if lane.ended else lane.stage, bar, lane.state())
+        working = bool(lane.total) and not lane.waiting_for and not lane.ended
+        bar = [ProgressBar(total=lane.total, completed=lane.done, width=16) if working else ""] if bars else []
+        drawn.add_row(lane.duchy, "" if lane.ended else lane.stage, *bar, lane.state())
     return drawn
 
 
-def lines(before: Mapping[str, Lane], after: Mapping[str, Lane], elapsed: float) -> Iterator[str]:
-    """For output that is no terminal: a line whenever a duchy enters a stage or ends."""
+def lines(
+    before: Mapping[str, Lane], after: Mapping[str, Lane], *, elapsed_before: float, elapsed: float
+) -> Iterator[str]:
+    """For output that is no terminal: a line when a duchy enters a stage or ends, and now and then while it works."""
+    due = elapsed // _LINE_SECONDS > elapsed_before // _LINE_SECONDS
     for duchy, lane in after.items():
         old = before[duchy]
-        if (lane.stage, lane.ended) != (old.stage, old.ended):
-            parts = ["" if lane.ended else lane.stage, "" if lane.waiting_for == _A_MILL else lane.state()]
+        news = (lane.stage, lane.waiting_for, lane.ended) != (old.stage, old.waiting_for, old.ended)
+        progress = due and lane.total and lane.done < lane.total and not lane.waiting_for
+        if (news and lane.waiting_for != _A_MILL) or progress:
+            parts = ["" if lane.ended else lane.stage, lane.state()]
             yield f"{elapsed:5.1f} s  {duchy}: " + ", ".join(part for part in parts if part)
+
+
+def _stage(summary: ComputationSummary) -> str:
+    """The stage for people; of a waiting one what it leads to, as for whom it waits is said apart."""
+    return words(summary.stage.removeprefix("WAIT_TO_").removeprefix("WAIT_").removesuffix("_INPUTS"))

@@ -97,17 +97,17 @@ def follow(inspections: Sequence[Inspection], console: Console, ended: Callable[
         live = None
         if console.is_terminal:
             live = stack.enter_context(Live(console=console, refresh_per_second=8, transient=True))
-        over = False
+        over, last = False, 0.0
         while not over:
             over = ended()
             now = time.monotonic() - started
             fresh = {inspection.duchy: _look(inspection, seen[inspection.duchy], now) for inspection in inspections}
             if live:
-                live.update(lanes.table(fresh, now))
+                live.update(lanes.table(fresh, now, bars=console.width >= 100))
             else:
-                for line in lanes.lines(seen, fresh, now):
+                for line in lanes.lines(seen, fresh, elapsed_before=last, elapsed=now):
                     console.print(line, highlight=False, soft_wrap=True)
-            seen = fresh
+            seen, last = fresh, now
             if now > timeout.total_seconds():
                 states = "; ".join(f"{lane.duchy}: {lane.stage}, {lane.state()}" for lane in seen.values())
                 raise Unavailable(

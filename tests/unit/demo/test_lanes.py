@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -37,15 +38,22 @@ def test_work_that_no_mill_has_claimed_waits_for_one() -> None:
     assert Lane("worker1").follow(unclaimed, 0.0).state() == "waiting for a mill"
 
 
-def test_lines_tell_only_what_changed() -> None:
+def test_a_waiting_stage_is_named_by_what_it_leads_to() -> None:
+    summary = ComputationSummary(stage="WAIT_EXECUTION_PHASE_TWO_INPUTS", kind="wait")
+    assert Lane("worker1").follow(summary, 0.0).stage == "execution phase two"
+
+
+def test_lines_tell_what_changed_and_now_and_then_how_far_a_stage_is() -> None:
     start = {"worker1": Lane("worker1"), "worker2": Lane("worker2")}
     after = {**start, "worker1": start["worker1"].follow(working(10), 1.0)}
-    assert list(lines(start, after, 1.0)) == ["  1.0 s  worker1: setup phase, 10 of 100 registers"]
-    assert list(lines(after, after, 2.0)) == []
+    line = "worker1: setup phase, 10 of 100 registers"
+    assert list(lines(start, after, elapsed_before=0.0, elapsed=1.0)) == [f"  1.0 s  {line}"]
+    assert list(lines(after, after, elapsed_before=1.0, elapsed=2.0)) == []
+    assert list(lines(after, after, elapsed_before=4.9, elapsed=5.1)) == [f"  5.1 s  {line}"]
 
 
-def test_the_table_fits_a_terminal_of_eighty_columns() -> None:
-    lane = Lane("aggregator").follow(working(40, "WAIT_EXECUTION_PHASE_THREE_INPUTS"), 0.0)
+def test_without_bars_the_table_fits_a_terminal_of_eighty_columns() -> None:
+    lane = replace(Lane("aggregator"), stage="requisitions and key set", done=18_048, total=20_682, rate=1_764.0)
     console = Console(file=StringIO(), width=80)
-    console.print(table({"aggregator": lane}, 3.0))
-    assert "40 of 100" in console.file.getvalue()  # type: ignore[attr-defined]
+    console.print(table({"aggregator": replace(lane, unit="ciphertexts")}, 3.0, bars=False))
+    assert "18,048 of 20,682 ciphertexts, 1,764/s" in console.file.getvalue()  # type: ignore[attr-defined]
