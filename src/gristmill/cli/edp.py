@@ -71,9 +71,10 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
 def _add_events(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("events")
     group.add_argument(
-        "--events-file", type=Path, required=True, metavar="FILE", help="CSV with a header line (.gz and .xz too)"
+        "--events-file", type=Path, required=True, metavar="FILE", help="CSV with a header line (.gz, .xz) or Parquet"
     )
     group.add_argument("--id-column", default="id", metavar="COLUMN", help="whose event it is (id)")
+    flags.add_boolean(group, "--integer-ids", default=False, help="refuse text IDs instead of hashing them (false)")
     flags.add_map(group, "--where", metavar="COLUMN=VALUE", help="only rows with this value; repeat for more columns")
     group.add_argument("--time-column", metavar="COLUMN", help="when it was, ISO 8601; without a zone: UTC")
     group.add_argument("--start", type=_time, metavar="TIME", help="only events from this time on")
@@ -110,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.time_column,
             arguments.start,
             arguments.end,
+            arguments.integer_ids,
         )
     )
     settings = Settings(

@@ -1,17 +1,15 @@
-"""Events from a CSV file: whose they are and when they were. No event is ever logged.
+"""Events from a file: whose they are and when they were. No event is ever logged.
 
 The ID of an event's person is text. One that is written as a decimal integer from 0 to 2^63 - 1, without leading zeros
-or signs, is the VID itself. Every other one becomes a VID by a hash: the first 8 bytes of the SHA-256 of its UTF-8
-text, big-endian, with the top bit cleared. All data providers of a measurement must do the same.
+or signs, is the VID itself. A negative number or a decimal fraction is no ID: it is far more likely an accident on the
+way here (an overflow, an integer that became a float) than a name. Every other one becomes a VID by a hash: the first
+8 bytes of the SHA-256 of its UTF-8 text, big-endian, with the top bit cleared. All data providers of a measurement must
+do the same.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
-import lzma
 import re
 from array import array
 from collections.abc import Iterable, Mapping
@@ -20,18 +18,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from gristmill.edp.rows import rows
 from gristmill.errors import ConfigurationError
 
 _LARGEST_VID = 2**63 - 1
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
+_NO_ID = re.compile(r"-[0-9]+(?:\.[0-9]*)?|[0-9]+\.[0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
 class EventFile:
-    """A CSV file with a header line (plain, .gz or .xz), and which of its rows are events.
+    """A CSV file with a header line (plain, .gz or .xz) or a Parquet file, and which of its rows are events.
 
     A row counts if every column of `where` has exactly the given value, its ID is not empty and its time (ISO 8601;
-    without a zone: UTC) lies in [start, end). Without `time_column` events have no time.
+    without a zone: UTC) lies in [start, end). Without `time_column` events have no time. `integer_ids` refuses text.
     """
 
     path: Path
@@ -40,6 +40,7 @@ class EventFile:
     time_column: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+    integer_ids: bool = False
 
 
 class Events:
@@ -62,24 +63,19 @@ class Events:
         vids, times = array("q"), array("q")
         start = microseconds(file.start) if file.start else None
         end = microseconds(file.end) if file.end else None
-        try:
-            with _open(file.path) as lines:
-                rows = csv.DictReader(lines)
-                _check_columns(file, rows.fieldnames or ())
-                for row in rows:
-                    if any(row[column] != value for column, value in file.where.items()) or not row[file.id_column]:
-                        continue
-                    if file.time_column is not None:
-                        time = _time(row[file.time_column], file.path, rows.line_num)
-                        if (start is not None and time < start) or (end is not None and time >= end):
-                            continue
-                        times.append(time)
-                    vids.append(vid(row[file.id_column]))
-        except (OSError, UnicodeDecodeError, csv.Error, lzma.LZMAError, EOFError) as error:
-            raise ConfigurationError(
-                f"the events file {file.path} cannot be read: {type(error).__name__}", cure="Check --events-file."
-            ) from None
-        return cls(vids, None if file.time_column is None else times)
+        timed = file.time_column is not None
+        wanted = tuple(file.where.values())
+        columns = [file.id_column, *file.where, *([file.time_column] if file.time_column is not None else [])]
+        for place, values in rows(file.path, columns):
+            if values[1 : 1 + len(wanted)] != wanted or not values[0]:
+                continue
+            if timed:
+                time = _time(values[-1], place, file.path)
+                if (start is not None and time < start) or (end is not None and time >= end):
+                    continue
+                times.append(time)
+            vids.append(_vid(values[0], place, file))
+        return cls(vids, times if timed else None)
 
     def __len__(self) -> int:
         return len(self._vids)
@@ -99,9 +95,11 @@ class Events:
 
 
 def vid(text: str) -> int:
-    """The VID of an ID, by the rule at the top of this module."""
-    if _INTEGER.fullmatch(text) and (number := int(text)) <= _LARGEST_VID:
-        return number
+    """The VID of an ID, by the rule at the top of this module; ValueError for a number that is no ID."""
+    if _is_vid(text):
+        return int(text)
+    if _NO_ID.fullmatch(text):
+        raise ValueError("negative" if text.startswith("-") else "a decimal fraction")
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _LARGEST_VID
 
 
@@ -112,25 +110,30 @@ def microseconds(time: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _open(path: Path) -> io.TextIOBase:
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8", newline="")
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+def _is_vid(text: str) -> bool:
+    return bool(_INTEGER.fullmatch(text)) and int(text) <= _LARGEST_VID
 
 
-def _check_columns(file: EventFile, present: object) -> None:
-    wanted = [file.id_column, *file.where, *([file.time_column] if file.time_column else [])]
-    missing = [column for column in wanted if column not in (present or ())]  # type: ignore[operator]
-    if missing:
-        raise ConfigurationError(
-            f"the events file {file.path} has no column {', '.join(missing)}", cure="Check its header line."
-        )
-
-
-def _time(text: str | None, path: Path, line: int) -> int:
+def _vid(text: str, place: str, file: EventFile) -> int:
     try:
-        return microseconds(datetime.fromisoformat(text or ""))
+        number = vid(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{place} of {file.path}: the {file.id_column} is {error}",
+            cure="Write IDs as integers from 0 to 2^63 - 1, or as text that is no number.",
+        ) from None
+    if file.integer_ids and not _is_vid(text):
+        raise ConfigurationError(
+            f"{place} of {file.path}: the {file.id_column} is not an integer from 0 to 2^63 - 1",
+            cure="Mend the ID, or leave out --integer-ids: then text is hashed.",
+        )
+    return number
+
+
+def _time(text: str, place: str, path: Path) -> int:
+    try:
+        return microseconds(datetime.fromisoformat(text))
     except ValueError:
-        raise ConfigurationError(f"line {line} of {path} has no ISO 8601 time") from None
+        raise ConfigurationError(
+            f"{place} of {path} has no ISO 8601 time", cure="Write times as 2024-01-31 or 2024-01-31T17:05:00+01:00."
+        ) from None
