@@ -113,6 +113,15 @@ impl Scalars {
         gathered
     }
 
+    /// Scalar by scalar products.
+    #[must_use]
+    pub fn times_each(&self, others: &Self) -> Self {
+        assert_eq!(self.len(), others.len(), "batches of equal length");
+        let mut products = Self::with_capacity(self.len());
+        products.0.extend(self.0.iter().zip(others.0.iter()).map(|(scalar, other)| scalar * other));
+        products
+    }
+
     /// Each scalar times a public number below n, which must not be zero.
     #[must_use]
     pub fn scaled(&self, factors: impl IntoIterator<Item = u64>) -> Self {

@@ -75,11 +75,19 @@ impl<'a> Merge<'a> {
         let compared_with = keys.gather(others.clone().map(|(group, _)| group.first - start.first));
         let destructors = scalars.gather(others.map(|(group, member)| (group.draw - start.draw) as usize + member));
         let differences = other_keys.minus(&compared_with).times_each(&destructors);
-        let zeros =
-            self.key.encrypt_zeros(&scalars.gather(groups.iter().map(|group| (group.draw - start.draw) as usize)));
-        let flag_a = zeros.plus(&differences.sums(groups.iter().map(|group| group.members - 1)));
+        let differences = differences.sums(groups.iter().map(|group| group.members - 1));
+        let zero_draws = scalars.gather(groups.iter().map(|group| (group.draw - start.draw) as usize));
+        let flag_a = self.key.encrypt_zeros(&zero_draws).plus(&differences);
 
-        let count = counts.sums(groups.iter().map(|group| group.members)).plus(&flag_a.times_each(&factors(0)));
+        // A random multiple of flag A hides the count if keys differ: that of its zero comes from the key's tables, that
+        // of the differences is needed only where there are any.
+        let factor = factors(0);
+        let larger = (0..groups.len()).filter(|group| groups[*group].members > 1);
+        let multiples = differences.gather(larger.clone()).times_each(&factor.gather(larger));
+        let multiples = multiples.sums(groups.iter().map(|group| usize::from(group.members > 1)));
+        let zeros = self.key.encrypt_zeros(&zero_draws.times_each(&factor));
+        let count = counts.sums(groups.iter().map(|group| group.members)).plus(&multiples).plus(&zeros);
+
         let minus_key = flag_a.minus(&keys.gather(firsts));
         let constant = |nth: usize| self.constants.gather(std::iter::repeat_n(nth, groups.len()));
         let flag_b = constant(0).plus(&minus_key).times_each(&factors(1));
