@@ -58,7 +58,7 @@ async def claim(
     computation = read(row)
     stage = await stage_row(transaction, computation, computation.stage)
     attempt = stage["next_attempt"] if stage else 1
-    lost = await _close_attempts(transaction, computation, LOCK_OVERWRITTEN)
+    lost = await close_attempts(transaction, computation, LOCK_OVERWRITTEN)
     await change_stage(
         transaction,
         computation,
@@ -185,7 +185,7 @@ async def _give_back(
         raise PreconditionFailed(f"no mill works on {stage.name}: it cannot be put in the queue")
     await _count(transaction, computation, reason)
     ended_as = ERROR if reason in (*FAILURES, PutBackRequest.OUT_OF_MEMORY) else CANCELLED
-    closed = await _close_attempts(transaction, computation, ended_as, put_back_at_version=computation.version)
+    closed = await close_attempts(transaction, computation, ended_as, put_back_at_version=computation.version)
     detail = PutBackRequest.Reason.Name(reason)  # type: ignore[arg-type]
     await note(
         transaction,
@@ -234,7 +234,7 @@ async def _was_put_back(transaction: Transaction, computation: Computation, guar
     return await transaction.first(put_back_so) is not None
 
 
-async def _close_attempts(
+async def close_attempts(
     transaction: Transaction, computation: Computation, reason: int, put_back_at_version: int | None = None
 ) -> list[RowMapping]:
     """End the open attempts of the present stage."""

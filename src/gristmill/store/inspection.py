@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import RowMapping, select, tuple_
 
 from gristmill.errors import InvalidRequest
-from gristmill.proto.duchy.inspection_pb2 import ComputationSummary, Event, ListComputationsResponse, ListEventsResponse
+from gristmill.proto.duchy.inspection_pb2 import (
+    ComputationSummary,
+    Delivery,
+    Event,
+    ListComputationsResponse,
+    ListEventsResponse,
+)
 from gristmill.proto.duchy.leases_pb2 import Progress
 from gristmill.protocols import registry
 from gristmill.protocols.derive import Slot, missing, row_of, takes_requisitions
-from gristmill.protocols.table import Fact, Work
+from gristmill.protocols.table import Fact, Seat, Work, senders, sends
 from gristmill.store import tables
 from gristmill.store.claims import counts
 from gristmill.store.rows import Computation, find, read, requisition_rows, stage_row
@@ -19,6 +25,7 @@ from gristmill.store.transaction import Transaction, timestamp
 from gristmill.store.walk import facts, filled
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage
+from wfa.measurement.internal.duchy.requisition_details_pb2 import RequisitionDetails
 
 PAGE_SIZE, LARGEST_PAGE = 50, 1000
 
@@ -60,7 +67,17 @@ def _position(page_token: str) -> tuple[int, int]:
 
 
 async def summary(transaction: Transaction, global_id: str) -> ComputationSummary:
-    return await _summary(transaction, await find(transaction, global_id))
+    """With what only one computation at a time is asked for: the claim's age, the ring, the deliveries."""
+    computation = await find(transaction, global_id)
+    told = await _summary(transaction, computation)
+    if computation.owner:
+        columns = tables.attempts.c
+        mine = (columns.computation == computation.id) & (columns.stage == computation.stage) & columns.ended.is_(None)
+        began = await transaction.first(select(columns.began).where(mine, columns.fence == computation.fence))
+        if began is not None:
+            told.MergeFrom(ComputationSummary(claim_time=timestamp(began["began"])))
+    await _add_deliveries(transaction, computation, told)
+    return told
 
 
 async def _summary(transaction: Transaction, computation: Computation) -> ComputationSummary:
@@ -74,6 +91,9 @@ async def _summary(transaction: Transaction, computation: Computation) -> Comput
         lease_owner=computation.owner or "",
         lease_expire_time=timestamp(computation.lease_expires if computation.owner else None),
         lease_renew_time=timestamp(computation.lease_renewed if computation.owner else None),
+        claimable_time=timestamp(None if computation.owner else computation.lease_expires),
+        duchy=transaction.duchy,
+        stage_enter_time=timestamp(stage["entered"] if stage else None),
         create_time=timestamp(computation.created),
         update_time=timestamp(computation.updated),
     )
@@ -93,14 +113,62 @@ async def _add_expectations(transaction: Transaction, computation: Computation, 
     """Work or wait, and for what and whom."""
     seat, stage = computation.seat(transaction.duchy), computation.table_stage
     told.kind = "work" if isinstance(row_of(seat, stage), Work) else "wait"
-    known, there = await facts(transaction, computation), await filled(transaction, computation, seat)
-    for lack in missing(seat, stage, known, there):
+    for lack in await _missing(transaction, computation, seat):
         told.waiting_for.append(_words(lack))
         if isinstance(lack, Slot):
             told.waiting_for_duchies.append(lack.sender.duchy)
     if stage in takes_requisitions(seat.protocol, seat.me.role):
         rows = await requisition_rows(transaction, computation)
-        told.missing_requisitions.extend(row["external_id"] for row in rows if not row["path"])
+        told.missing_requisitions.extend(row["external_id"] for row in rows if _awaited_here(row, transaction.duchy))
+
+
+async def _missing(transaction: Transaction, computation: Computation, seat: Seat) -> tuple[Fact | Slot, ...]:
+    known, there = await facts(transaction, computation), await filled(transaction, computation, seat)
+    return missing(seat, computation.table_stage, known, there)
+
+
+async def lacks(transaction: Transaction, computation: Computation) -> list[str]:
+    """What the present stage waits for, in words."""
+    return [_words(lack) for lack in await _missing(transaction, computation, computation.seat(transaction.duchy))]
+
+
+def _awaited_here(row: RowMapping, duchy: str) -> bool:
+    """Whether the data are yet to come, and to this duchy; which one gets them is known once the keys are set."""
+    return not row["path"] and RequisitionDetails.FromString(row["details"]).external_fulfilling_duchy_id in ("", duchy)
+
+
+async def _add_deliveries(transaction: Transaction, computation: Computation, told: ComputationSummary) -> None:
+    """The ring, and what this duchy sends to whom: the peer has acknowledged what a stage sent when that is left."""
+    seat = registry.seat(computation.details, transaction.duchy)
+    if seat is None:
+        return
+    for each in seat.ring:
+        told.participants.add(duchy=each.duchy, role=each.role.name)
+    for row in seat.path:
+        send = sends(row)
+        if send is None:
+            continue
+        receiver = seat._replace(me=seat.recipient(send))
+        wait = receiver.path[seat.protocol.waits(receiver.me.role)[send.message]].stage
+        told.deliveries.add(
+            message=send.message.name,
+            receiver=receiver.me.duchy,
+            sent_in=row.stage.name,
+            state=_delivery_state(computation, await stage_row(transaction, computation, row.stage.value)),
+            awaited_in=wait.name,
+            awaited_in_number=wait.value,
+            senders=len(senders(receiver, send.message)),
+        )
+
+
+def _delivery_state(computation: Computation, sent_in: RowMapping | None) -> Delivery.State.ValueType:
+    succeeded = computation.details.ending_state == ComputationDetails.SUCCEEDED
+    if sent_in is None:
+        return Delivery.NEVER if computation.ended else Delivery.NOT_YET
+    if sent_in["departed_to"] is None:
+        return Delivery.UNDER_WAY
+    cut_short = sent_in["departed_to"] == registry.complete(computation.type) and not succeeded
+    return Delivery.NEVER if cut_short else Delivery.ACKNOWLEDGED
 
 
 def _words(lack: Fact | Slot) -> str:

@@ -209,9 +209,22 @@ async def finish(
     if reason == ComputationDetails.SUCCEEDED and stage is not seat.path[-1].stage:
         raise PreconditionFailed(f"a computation cannot succeed in {stage.name}, before the end of its path")
     fence = computation.fence if computation.owner else None
-    await leave(transaction, computation, at_version=computation.version, by_fence=fence, ended_as=ENDED_AS[reason])
+    await end(transaction, computation, reason, actor_of(guard), by_fence=fence)
+    return await token(transaction, computation)
+
+
+async def end(
+    transaction: Transaction,
+    computation: Computation,
+    reason: ComputationDetails.CompletedReason.ValueType,
+    actor: str,
+    *,
+    by_fence: int | None,
+) -> None:
+    """From any stage. Its key is destroyed, and with it all that was sealed under it."""
+    complete = registry.complete(computation.type)
+    await leave(transaction, computation, at_version=computation.version, by_fence=by_fence, ended_as=ENDED_AS[reason])
     await change_stage(transaction, computation, computation.stage, departed_to=complete)
-    actor = actor_of(guard)
     ended = ComputationDetails()
     ended.CopyFrom(computation.details)
     ended.ending_state = reason
@@ -231,7 +244,6 @@ async def finish(
     await transaction.run(update(tables.requisitions).where(mine).values(sealed_details=None))
     await add_stage(transaction, computation, next_attempt=1)
     await note(transaction, computation, "ended", ComputationDetails.CompletedReason.Name(reason), actor=actor)
-    return await token(transaction, computation)
 
 
 async def _ended_before(

@@ -23,6 +23,7 @@ from gristmill.store import (
     continuation,
     creation,
     inspection,
+    interventions,
     messages,
     outputs,
     removal,
@@ -33,6 +34,7 @@ from gristmill.store import (
 )
 from gristmill.store.database import Database
 from gristmill.store.guards import Fence, Guard
+from gristmill.store.interventions import Canceled, Operator
 from gristmill.store.removal import BlobKeys, Purged
 from gristmill.store.sealing import SealsColumns
 from gristmill.store.transaction import Transaction
@@ -303,6 +305,32 @@ class Store:
             return await messages.fill(transaction, message, digest)
 
     # For operators: never a secret
+
+    async def retry(self, global_id: str, stage: str, attempt: int, operator: Operator) -> ComputationSummary:
+        """Make the present stage claimable now, and forget how its earlier attempts ended.
+
+        `stage` and `attempt` are those that the operator saw. A mill that holds the lease loses it. NotFound; Conflict:
+        another attempt is the latest; PreconditionFailed: a wait, which nobody works on, or ended.
+        """
+        async with self._write() as transaction:
+            await interventions.retry(transaction, global_id, stage, attempt, operator)
+            return await inspection.summary(transaction, global_id)
+
+    async def cancel(self, global_id: str, operator: Operator) -> Canceled:
+        """End the computation as CANCELED, from any stage. Its key is destroyed; the mill that holds it is refused.
+
+        A repeat, also by another operator, returns what was canceled first. NotFound; PreconditionFailed: it has ended
+        otherwise.
+        """
+        async with self._write() as transaction:
+            canceled = await interventions.cancel(transaction, global_id, operator)
+        await self._database.scrub()
+        return canceled
+
+    async def note_told(self, global_id: str, what: str, answer: str, actor: str) -> None:
+        """Add to a computation's events what another party was told, and its answer. NotFound."""
+        async with self._write() as transaction:
+            await interventions.note_told(transaction, global_id, what, answer, actor)
 
     async def summaries(self, page_size: int = 0, page_token: str = "") -> ListComputationsResponse:
         """The newest first. page_size: 50 if 0, at most 1000. InvalidRequest: a page token that is none."""

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from gristmill.proto.duchy import leases_pb2 as _leases_pb2
 import builtins as _builtins
 import sys
@@ -41,6 +42,12 @@ class ComputationSummary(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    DUCHY_FIELD_NUMBER: _builtins.int
+    PARTICIPANTS_FIELD_NUMBER: _builtins.int
+    DELIVERIES_FIELD_NUMBER: _builtins.int
+    STAGE_ENTER_TIME_FIELD_NUMBER: _builtins.int
+    CLAIM_TIME_FIELD_NUMBER: _builtins.int
+    CLAIMABLE_TIME_FIELD_NUMBER: _builtins.int
     global_computation_id: _builtins.str
     computation_type: _builtins.str
     role: _builtins.str
@@ -51,6 +58,8 @@ class ComputationSummary(_message.Message):
     lease_owner: _builtins.str
     ending_state: _builtins.str
     """SUCCEEDED, FAILED, CANCELED; empty while it runs."""
+    duchy: _builtins.str
+    """The duchy that tells this."""
     @_builtins.property
     def lease_expire_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -73,6 +82,24 @@ class ComputationSummary(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def counts(self) -> _leases_pb2.AttemptCounts: ...
+    @_builtins.property
+    def participants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Participant]:
+        """In ring order; empty until the kingdom has named them. This, deliveries and claim_time: of ShowComputation only."""
+
+    @_builtins.property
+    def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
+        """What this duchy owes its peers, in the order of its path; empty until the participants are known."""
+
+    @_builtins.property
+    def stage_enter_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def claim_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when the lease's owner has had it; unset while nobody has."""
+
+    @_builtins.property
+    def claimable_time(self) -> _timestamp_pb2.Timestamp:
+        """From when a mill may claim the stage; unset while one has it, or where mills have nothing to do."""
+
     def __init__(
         self,
         *,
@@ -93,14 +120,111 @@ class ComputationSummary(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         counts: _leases_pb2.AttemptCounts | None = ...,
+        duchy: _builtins.str = ...,
+        participants: _abc.Iterable[Global___Participant] | None = ...,
+        deliveries: _abc.Iterable[Global___Delivery] | None = ...,
+        stage_enter_time: _timestamp_pb2.Timestamp | None = ...,
+        claim_time: _timestamp_pb2.Timestamp | None = ...,
+        claimable_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "lease_expire_time", b"lease_expire_time", "lease_renew_time", b"lease_renew_time", "progress", b"progress", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_time", b"claim_time", "claimable_time", b"claimable_time", "counts", b"counts", "create_time", b"create_time", "lease_expire_time", b"lease_expire_time", "lease_renew_time", b"lease_renew_time", "progress", b"progress", "stage_enter_time", b"stage_enter_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "computation_type", b"computation_type", "counts", b"counts", "create_time", b"create_time", "ending_state", b"ending_state", "global_computation_id", b"global_computation_id", "kind", b"kind", "lease_expire_time", b"lease_expire_time", "lease_owner", b"lease_owner", "lease_renew_time", b"lease_renew_time", "missing_requisitions", b"missing_requisitions", "progress", b"progress", "role", b"role", "stage", b"stage", "update_time", b"update_time", "waiting_for", b"waiting_for", "waiting_for_duchies", b"waiting_for_duchies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "claim_time", b"claim_time", "claimable_time", b"claimable_time", "computation_type", b"computation_type", "counts", b"counts", "create_time", b"create_time", "deliveries", b"deliveries", "duchy", b"duchy", "ending_state", b"ending_state", "global_computation_id", b"global_computation_id", "kind", b"kind", "lease_expire_time", b"lease_expire_time", "lease_owner", b"lease_owner", "lease_renew_time", b"lease_renew_time", "missing_requisitions", b"missing_requisitions", "participants", b"participants", "progress", b"progress", "role", b"role", "stage", b"stage", "stage_enter_time", b"stage_enter_time", "update_time", b"update_time", "waiting_for", b"waiting_for", "waiting_for_duchies", b"waiting_for_duchies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ComputationSummary: _TypeAlias = ComputationSummary  # noqa: Y015
+
+@_typing.final
+class Participant(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DUCHY_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    duchy: _builtins.str
+    role: _builtins.str
+    def __init__(
+        self,
+        *,
+        duchy: _builtins.str = ...,
+        role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duchy", b"duchy", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Participant: _TypeAlias = Participant  # noqa: Y015
+
+@_typing.final
+class Delivery(_message.Message):
+    """One message of this duchy to a peer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Delivery._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Delivery._State.ValueType  # 0
+        NOT_YET: Delivery._State.ValueType  # 1
+        """The stage that makes it is yet to come."""
+        UNDER_WAY: Delivery._State.ValueType  # 2
+        """The stage that makes it and sends it is the present one."""
+        ACKNOWLEDGED: Delivery._State.ValueType  # 3
+        """The peer has said that it keeps it."""
+        NEVER: Delivery._State.ValueType  # 4
+        """The computation ended before."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: Delivery.State.ValueType  # 0
+    NOT_YET: Delivery.State.ValueType  # 1
+    """The stage that makes it is yet to come."""
+    UNDER_WAY: Delivery.State.ValueType  # 2
+    """The stage that makes it and sends it is the present one."""
+    ACKNOWLEDGED: Delivery.State.ValueType  # 3
+    """The peer has said that it keeps it."""
+    NEVER: Delivery.State.ValueType  # 4
+    """The computation ended before."""
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    SENT_IN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AWAITED_IN_FIELD_NUMBER: _builtins.int
+    AWAITED_IN_NUMBER_FIELD_NUMBER: _builtins.int
+    SENDERS_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    receiver: _builtins.str
+    sent_in: _builtins.str
+    """This duchy's stage that sends it."""
+    state: Global___Delivery.State.ValueType
+    awaited_in: _builtins.str
+    """The receiver's stage that waits for it. Numbers grow along every path: past this one, the receiver has it."""
+    awaited_in_number: _builtins.int
+    senders: _builtins.int
+    """How many duchies that stage waits for."""
+    def __init__(
+        self,
+        *,
+        message: _builtins.str = ...,
+        receiver: _builtins.str = ...,
+        sent_in: _builtins.str = ...,
+        state: Global___Delivery.State.ValueType = ...,
+        awaited_in: _builtins.str = ...,
+        awaited_in_number: _builtins.int = ...,
+        senders: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited_in", b"awaited_in", "awaited_in_number", b"awaited_in_number", "message", b"message", "receiver", b"receiver", "senders", b"senders", "sent_in", b"sent_in", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
