@@ -12,7 +12,8 @@ import pytest
 from gristmill.cli.main import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"
-OF_DUCHIES = sorted(set(COMMANDS) - {"demo", "keys"})
+FOR_ANALYSTS = sorted({"measure", "synth"} & set(COMMANDS))
+OF_DUCHIES = sorted(set(COMMANDS) - {"demo", "keys", *FOR_ANALYSTS})
 
 
 def flags(command: str) -> set[str]:

@@ -10,6 +10,7 @@ from gristmill import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gristmill.cli.demo", "measure real events among three duchies on this machine"),
+    "synth": ("gristmill.cli.synth", "make a synthetic population's events, with the exact answer"),
     "keys": ("gristmill.cli.keys", "make or show a development PKI"),
     "mill": ("gristmill.cli.mill", "run a mill: claim stages and work them"),
     "duchy": ("gristmill.cli.duchy", "run all services of a duchy in one process"),

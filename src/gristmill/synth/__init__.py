@@ -1,0 +1,1 @@
+"""Synthetic populations: who saw a campaign at which publisher how often, with the exact answer."""
