@@ -37,7 +37,9 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python(environment: Path, program: str) -> str:
     command = [str(environment / "bin/python"), "-I", "-c", program]
-    ran: subprocess.CompletedProcess[str] = subprocess.run(command, capture_output=True, text=True, check=False, cwd=environment)
+    ran: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=environment
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()
 
