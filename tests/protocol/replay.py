@@ -15,6 +15,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
+from gristmill import _native  # noqa: E402
 from protocol import by_native, group_order  # noqa: E402
 from protocol.calls import Call, call_of, encryption_calls  # noqa: E402
 from protocol.recorded import Outcome, SkippedError, UnreadableError, expected, load, parse_stage  # noqa: E402
@@ -132,6 +133,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of a stage (default 1)")
     parser.add_argument("--block", type=int, default=None, help="items of a block (default: the native core's)")
     options = parser.parse_args(arguments)
+    if not hasattr(_native.Randomness, "replay"):
+        print("gristmill._native was built without the feature `replay`: build it with `make dev`", file=sys.stderr)
+        return 1
     failed = False
     for name in options.files:
         try:
