@@ -38,6 +38,7 @@ class Kingdom(
     said: list[Computation] = field(default_factory=list)
     streams: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    refuse_failures: int = 0
     fulfilled: list[requisitions.FulfillRequisitionRequest] = field(default_factory=list)
     log_entries: list[ComputationLogEntry] = field(default_factory=list)
     refuse_fulfillment: grpc.StatusCode | None = None
@@ -75,6 +76,9 @@ class Kingdom(
         raise NotImplementedError
 
     async def FailComputationParticipant(self, request, context):  # noqa: N802
+        if self.refuse_failures:
+            self.refuse_failures -= 1
+            await context.abort(grpc.StatusCode.INTERNAL, "the stand-in was told to")
         self.failures.append(f"{request.name}: {request.failure.error_message}")
         return ComputationParticipant(name=request.name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +20,16 @@ OF_DUCHIES = sorted(set(COMMANDS) - {"demo", "keys", *FOR_ANALYSTS})
 def flags(command: str) -> set[str]:
     parser = argparse.ArgumentParser(add_help=False)
     import_module(COMMANDS[command][0]).add_arguments(parser)
-    return {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
+    return set(_options(parser))
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Of the command and of its subcommands."""
+    for action in parser._actions:
+        yield from (option for option in action.option_strings if option.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _options(each)
 
 
 @pytest.mark.parametrize("command", OF_DUCHIES)

@@ -10,6 +10,7 @@ from gristmill import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gristmill.cli.demo", "measure real events among three duchies on this machine"),
+    "measure": ("gristmill.cli.measure", "measure reach and frequency of your own events"),
     "synth": ("gristmill.cli.synth", "make a synthetic population's events, with the exact answer"),
     "keys": ("gristmill.cli.keys", "make or show a development PKI"),
     "mill": ("gristmill.cli.mill", "run a mill: claim stages and work them"),
@@ -19,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "async-computation-control": ("gristmill.cli.async_computation_control", "run the server that fills slots"),
     "requisition-fulfillment": ("gristmill.cli.requisition_fulfillment", "run the server that data providers send to"),
     "herald": ("gristmill.cli.herald", "follow the kingdom and start its computations here"),
+    "computations": ("gristmill.cli.computations", "show a duchy's computations; retry or cancel one"),
     "kingdom": ("gristmill.cli.kingdom", "run the development kingdom"),
     "edp": ("gristmill.cli.edp", "run a data provider that fulfils requisitions from an events file"),
 }

@@ -149,7 +149,8 @@ async def _add_deliveries(transaction: Transaction, computation: Computation, to
         if send is None:
             continue
         receiver = seat._replace(me=seat.recipient(send))
-        wait = receiver.path[seat.protocol.waits(receiver.me.role)[send.message]].stage
+        at = seat.protocol.waits(receiver.me.role)[send.message]
+        wait = receiver.path[at].stage
         told.deliveries.add(
             message=send.message.name,
             receiver=receiver.me.duchy,
@@ -158,6 +159,7 @@ async def _add_deliveries(transaction: Transaction, computation: Computation, to
             awaited_in=wait.name,
             awaited_in_number=wait.value,
             senders=len(senders(receiver, send.message)),
+            taken_from_number=receiver.path[at - 1].stage.value,
         )
 
 

@@ -197,6 +197,7 @@ class Delivery(_message.Message):
     AWAITED_IN_FIELD_NUMBER: _builtins.int
     AWAITED_IN_NUMBER_FIELD_NUMBER: _builtins.int
     SENDERS_FIELD_NUMBER: _builtins.int
+    TAKEN_FROM_NUMBER_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     receiver: _builtins.str
     sent_in: _builtins.str
@@ -207,6 +208,8 @@ class Delivery(_message.Message):
     awaited_in_number: _builtins.int
     senders: _builtins.int
     """How many duchies that stage waits for."""
+    taken_from_number: _builtins.int
+    """The number of the stage before that one: from there on the receiver takes it."""
     def __init__(
         self,
         *,
@@ -217,10 +220,11 @@ class Delivery(_message.Message):
         awaited_in: _builtins.str = ...,
         awaited_in_number: _builtins.int = ...,
         senders: _builtins.int = ...,
+        taken_from_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited_in", b"awaited_in", "awaited_in_number", b"awaited_in_number", "message", b"message", "receiver", b"receiver", "senders", b"senders", "sent_in", b"sent_in", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited_in", b"awaited_in", "awaited_in_number", b"awaited_in_number", "message", b"message", "receiver", b"receiver", "senders", b"senders", "sent_in", b"sent_in", "state", b"state", "taken_from_number", b"taken_from_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

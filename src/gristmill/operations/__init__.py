@@ -1,0 +1,1 @@
+"""What operators ask of a duchy and do to its computations, from outside its processes."""
