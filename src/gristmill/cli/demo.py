@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gristmill.demo.flights import Departure
-    from gristmill.demo.run import Finished
-
 _PERIODS = ("week", "month", "year")
 
 
@@ -39,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from gristmill.errors import GristmillError
+    from gristmill.measure.present import show_failure
 
     console = Console()
     directory: Path = arguments.directory or Path(tempfile.mkdtemp(prefix="gristmill-demo-"))
@@ -47,11 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         _demo(arguments.period, directory, console)
     except GristmillError as error:
-        console.print()
-        for heading, text in (("Failed:", error.message), ("Cure:", error.cure), ("Logs:", f"{directory / 'logs'}")):
-            if text:
-                console.print(heading, style="bold", end=" ")
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
+        show_failure(error, directory / "logs", console)
         return 1
     if keep:
         console.print(f"\nKeys, state and logs: {directory}", soft_wrap=True)
@@ -62,42 +56,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _demo(period: str, directory: Path, console: Console) -> None:
     from gristmill.demo.flights import PERIODS, departures
-    from gristmill.demo.run import MAXIMUM_FREQUENCY, PRIVACY, measure
+    from gristmill.demo.run import QUESTION, measure
+    from gristmill.measure.present import show
+    from gristmill.measure.truth import truth
 
     events = departures(period)
     first, last = PERIODS[period]
-    aircraft = len({event.tail_number for event in events})
+    exact = truth((event.tail_number for event in events), QUESTION.maximum_frequency)
+    reach, frequency = QUESTION.reach, QUESTION.frequency
     console.print(
-        f"[bold]{len(events):,} departures[/] of {aircraft:,} aircraft from New York's three airports, {first} to "
+        f"[bold]{len(events):,} departures[/] of {exact.reach:,} aircraft from New York's three airports, {first} to "
         f"{last}. Each airport knows only its own; three duchies measure all, and none sees an aircraft.",
         highlight=False,
     )
     console.print(
-        f"Privacy: reach epsilon {PRIVACY.epsilon:g}, delta {PRIVACY.delta:g}; frequency epsilon {PRIVACY.epsilon:g}, "
-        f"delta {PRIVACY.delta:g}. Frequencies saturate at {MAXIMUM_FREQUENCY}: the last row is “or more”.",
+        f"Privacy: reach epsilon {reach.epsilon:g}, delta {reach.delta:g}; frequency epsilon {frequency.epsilon:g}, "
+        f"delta {frequency.delta:g}. Frequencies saturate at {QUESTION.maximum_frequency}: the last row is “or more”.",
         highlight=False,
     )
     finished = measure(events, directory, console)
-    _show(finished, events, console)
-
-
-def _show(finished: Finished, events: list[Departure], console: Console) -> None:
-    from gristmill.demo import report
-    from gristmill.demo.flights import truth
-    from gristmill.demo.run import MAXIMUM_FREQUENCY
-
-    answer, exact = report.answer_of(finished.result), truth(events, MAXIMUM_FREQUENCY)
-    unicode = "utf" in console.encoding.lower()
-    console.print()
-    console.print(report.results(answer, exact, unicode=unicode))
-    console.print(report.legend(unicode=unicode), style="dim")
-    for text in (
-        report.verdict(answer, exact),
-        report.INTERVALS,
-        report.what_left(finished.traffic),
-    ):
-        console.print()
-        console.print(text, highlight=False)
-    console.print()
-    console.print(report.stage_times(finished.stages))
-    console.print(f"\nMeasured in {finished.duration.total_seconds():.1f} s, start and stop of all processes included.")
+    show(finished, exact, console, events="departures", publishers="the airports", identifier="tail number")

@@ -15,6 +15,7 @@ from gristmill.consortium.processes import COMMAND, Child, Processes, free_ports
 from gristmill.consortium.wiring import HOST, DuchyPorts, Wiring
 from gristmill.consumer.client import Consumer
 from gristmill.consumer.keys import ConsumerKeys
+from gristmill.edp.events import EventFile
 from gristmill.trust import development
 from gristmill.trust.channels import Target
 from gristmill.trust.files import make_private_directory, write_private_file
@@ -30,12 +31,14 @@ class Options:
         lease: for how long mills claim a stage. They report their progress three times as often.
         parallelism: threads of one mill's cryptography.
         mills: mills of each duchy; 0 starts none.
+        duchies: their IDs. The one named `aggregator` is it, else the last.
         flags: process name ("kingdom", "worker1", "worker1 mill 1", a data provider) -> further flags of it.
     """
 
     lease: timedelta = timedelta(seconds=3)
     parallelism: int = field(default_factory=lambda: os.cpu_count() or 1)
     mills: int = 1
+    duchies: Sequence[str] = DUCHIES
     flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -44,43 +47,49 @@ class Consortium:
 
     Args:
         directory: new or empty; receives `keys/`, `logs/` and a directory of state for each party.
-        events: data provider -> its events as CSV text with the columns date and tailnum.
+        events: data provider -> its file, or CSV text with the columns date and tailnum, which is written to one.
     """
 
-    def __init__(self, directory: Path, events: Mapping[str, str], options: Options | None = None) -> None:
+    def __init__(self, directory: Path, events: Mapping[str, EventFile | str], options: Options | None = None) -> None:
         self.directory, self.options = directory.absolute(), options or Options()
         make_private_directory(self.directory, what="the consortium's directory")
-        self.keys = development.make(self.directory / "keys", duchies=DUCHIES, data_providers=tuple(events))
-        ports = iter(free_ports(1 + 4 * len(DUCHIES)))
+        duchies = tuple(self.options.duchies)
+        self.keys = development.make(self.directory / "keys", duchies=duchies, data_providers=tuple(events))
+        ports = iter(free_ports(1 + 4 * len(duchies)))
         self.wiring = Wiring(
             directory=self.directory,
             keys=self.keys,
             kingdom_port=next(ports),
-            ports={duchy: DuchyPorts(*(next(ports) for _ in range(4))) for duchy in DUCHIES},
+            ports={duchy: DuchyPorts(*(next(ports) for _ in range(4))) for duchy in duchies},
             lease=self.options.lease,
             parallelism=self.options.parallelism,
         )
-        for party in ("kingdom", *DUCHIES, *events):
+        for party in ("kingdom", *duchies, *events):
             make_private_directory(self.wiring.state(party), what=f"the directory of {party}")
-        for provider, text in events.items():
-            write_private_file(self.wiring.events(provider), text.encode())
+        self._events = {provider: self._event_file(provider, each) for provider, each in events.items()}
         self.processes = Processes(self.directory / "logs", os.environ)
-        self._mills_started = dict.fromkeys(DUCHIES, 0)
+        self._mills_started = dict.fromkeys(duchies, 0)
+
+    def _event_file(self, provider: str, events: EventFile | str) -> EventFile:
+        if isinstance(events, EventFile):
+            return events
+        write_private_file(self.wiring.events(provider), events.encode())
+        return EventFile(self.wiring.events(provider), "tailnum")
 
     def start(self) -> None:
         """Return when every server answers. PartyFailed names the one that does not, and its log."""
         self.processes.logs.mkdir(mode=0o700, exist_ok=True)
         self._start("kingdom", self.wiring.kingdom())
-        for duchy in DUCHIES:
+        for duchy in self.wiring.ports:
             self._start(duchy, self.wiring.duchy(duchy))
         self.processes.wait_for("kingdom", lambda: listens([self.wiring.kingdom_port]))
         for duchy, ports in self.wiring.ports.items():
             self.processes.wait_for(duchy, lambda ports=ports: listens(ports.all()))  # type: ignore[misc]
-        for duchy in DUCHIES:
+        for duchy in self.wiring.ports:
             for _ in range(self.options.mills):
                 self.start_mill(duchy)
         for provider in self.keys.data_providers:
-            self._start(provider.name, self.wiring.data_provider(provider.name))
+            self._start(provider.name, self.wiring.data_provider(provider.name, self._events[provider.name]))
 
     def start_mill(self, duchy: str, *, program: Sequence[str] = COMMAND, flags: Sequence[str] = ()) -> Child:
         """One more mill for a duchy. `program` is what Python runs as one, with `flags` beside the usual ones."""

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from gristmill.edp.events import EventFile
 from gristmill.trust.development import DevelopmentKeys, Party
 
 HOST = "127.0.0.1"
@@ -93,7 +94,7 @@ class Wiring:
             "--polling-interval=200ms",
         ]
 
-    def data_provider(self, name: str) -> list[str]:
+    def data_provider(self, name: str, events: EventFile) -> list[str]:
         """It sends its sketch to one of the duchies, another one than its neighbour in the list."""
         party = self.keys.data_provider(name)
         duchies = list(self.ports)
@@ -105,8 +106,13 @@ class Wiring:
             f"--private-keyset-file={party.private_keyset_file}",
             f"--duchy-info-config={self.keys.duchy_cert_config_file}",
             f"--authority-key-identifier-to-principal-map-file={self.keys.principal_map_file}",
-            f"--events-file={self.events(name)}",
-            "--id-column=tailnum",
+            f"--events-file={events.path.absolute()}",
+            f"--id-column={events.id_column}",
+            *(f"--where={column}={value}" for column, value in events.where.items()),
+            *([f"--time-column={events.time_column}"] if events.time_column is not None else []),
+            *([f"--start={events.start.isoformat()}"] if events.start else []),
+            *([f"--end={events.end.isoformat()}"] if events.end else []),
+            f"--integer-ids={str(events.integer_ids).lower()}",
             f"--kingdom-public-api-target={HOST}:{self.kingdom_port}",
             f"--kingdom-public-api-cert-host={self.keys.kingdom.cert_host}",
             f"--requisition-fulfillment-duchy={duchy}",
@@ -120,7 +126,7 @@ class Wiring:
         return self.state(duchy) / "blobs"
 
     def events(self, provider: str) -> Path:
-        """The file of a data provider's events."""
+        """The file of a data provider's events, where they are kept here."""
         return self.state(provider) / "events.csv"
 
     def state(self, party: str) -> Path:

@@ -1,4 +1,4 @@
-"""The demo's events, and the exact answer that a measurement of them is held against.
+"""The demo's events.
 
 An aircraft (by its tail number) stands for a person, an airport for a publisher, a departure for an impression.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import lzma
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -33,19 +32,6 @@ class Departure:
     tail_number: str
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the raw events say.
-
-    Attributes:
-        reach: how many aircraft there are.
-        frequency: 1..maximum -> share of the aircraft that departed that often; the last one means "or more".
-    """
-
-    reach: int
-    frequency: dict[int, float]
-
-
 def departures(period: str) -> list[Departure]:
     """The departures of a period of `PERIODS`, sorted by day, airport and tail number."""
     first, last = (day.isoformat() for day in PERIODS[period])
@@ -56,14 +42,6 @@ def departures(period: str) -> list[Departure]:
         for row in rows
         if first <= row["date"] <= last
     ]
-
-
-def truth(events: Iterable[Departure], maximum_frequency: int) -> Truth:
-    """The exact reach and frequency distribution of the union of all airports' events."""
-    often = Counter(event.tail_number for event in events)
-    aircraft = Counter(min(times, maximum_frequency) for times in often.values())
-    reach = len(often)
-    return Truth(reach, {times: aircraft[times] / reach for times in range(1, maximum_frequency + 1)})
 
 
 def airport_csv(events: Iterable[Departure], airport: str) -> str:

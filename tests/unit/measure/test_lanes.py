@@ -5,7 +5,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from gristmill.demo.lanes import Lane, lines, table
+from gristmill.measure.lanes import Lane, lines, table
 from gristmill.proto.duchy.inspection_pb2 import ComputationSummary
 from gristmill.proto.duchy.leases_pb2 import Progress
 

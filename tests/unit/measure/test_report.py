@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from rich.console import Console, RenderableType
 
-from gristmill.demo.flights import Truth
-from gristmill.demo.report import Answer, Estimate, StageTime, bar, results, stage_times, verdict
+from gristmill.measure.report import Answer, Estimate, StageTime, bar, results, stage_times, verdict
+from gristmill.measure.truth import Truth
 
 ANSWER = Answer(Estimate(2071, 1975, 2160), {1: Estimate(0.6, 0.55, 0.65), 2: Estimate(0.4, 0.35, 0.45)})
 EXACT = Truth(2048, {1: 0.62, 2: 0.38})

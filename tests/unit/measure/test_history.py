@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gristmill.demo.history import bytes_received, stage_times
+from gristmill.measure.history import bytes_received, stage_times
 from gristmill.proto.duchy.inspection_pb2 import Event
 
 

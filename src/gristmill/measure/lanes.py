@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gristmill.demo.report import words
+from gristmill.measure.report import words
 from gristmill.proto.duchy.inspection_pb2 import ComputationSummary
 
 if TYPE_CHECKING:

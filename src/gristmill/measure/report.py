@@ -1,4 +1,4 @@
-"""What the demo prints at its end: the measured answer beside the exact one, as a table and a chart."""
+"""What a measurement prints at its end: the answer, beside the exact one if that is known, as a table and a chart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from gristmill.consumer.result import MeasurementResult
-from gristmill.demo.flights import Truth
+from gristmill.measure.truth import Truth
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -98,41 +98,43 @@ def answer_of(result: MeasurementResult) -> Answer:
     return Answer(Estimate(result.reach, reach.low, reach.high), shares)
 
 
-def results(answer: Answer, exact: Truth, *, unicode: bool = True) -> RenderableType:
-    """Reach and the frequency histogram: measured, 95 % interval, exact, chart."""
+def results(answer: Answer, exact: Truth | None, *, unicode: bool = True, events: str = "times seen") -> RenderableType:
+    """Reach and the histogram of what `events` names: measured, 95 % interval, exact if it is known, chart."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("measured", justify="right", style="bold")
     table.add_column("95 % interval", justify="right")
-    table.add_column("exact", justify="right", style="green")
+    if exact:
+        table.add_column("exact", justify="right", style="green")
     table.add_column("")
     reach = answer.reach
     table.add_row(
         "reach",
         f"{reach.value:,.0f}",
         f"{reach.low:,.0f} to {reach.high:,.0f}",
-        f"{exact.reach:,}",
-        bar(reach, exact.reach, scale=max(reach.high, exact.reach), unicode=unicode),
+        *([f"{exact.reach:,}"] if exact else []),
+        bar(reach, exact.reach if exact else None, scale=max(reach.high, exact.reach if exact else 0), unicode=unicode),
     )
-    table.add_row("departures")
+    table.add_row(events)
     top = max(answer.frequency, default=1)
-    scale = max([estimate.high for estimate in answer.frequency.values()] + list(exact.frequency.values()) + [1e-9])
+    known = exact.frequency if exact else {}
+    scale = max([estimate.high for estimate in answer.frequency.values()] + list(known.values()) + [1e-9])
     for times, estimate in sorted(answer.frequency.items()):
-        share = exact.frequency.get(times, 0.0)
+        share = known.get(times, 0.0) if exact else None
         table.add_row(
             f"  {times}{' or more' if times == top else ''}",
             f"{estimate.value:.1%}",
             f"{estimate.low:.1%} to {estimate.high:.1%}",
-            f"{share:.1%}",
+            *([f"{share:.1%}"] if share is not None else []),
             bar(estimate, share, scale=scale, unicode=unicode),
         )
     return table
 
 
-def bar(estimate: Estimate, exact: float, *, scale: float, unicode: bool = True) -> str:
-    """BAR characters: solid to the interval's low end, shaded over the interval, a stroke at the exact value."""
+def bar(estimate: Estimate, exact: float | None, *, scale: float, unicode: bool = True) -> str:
+    """BAR characters: solid to the interval's low end, shaded over the interval, a stroke at a known exact value."""
     solid, shaded, stroke = ("█", "▒", "┃") if unicode else ("#", "=", "|")
 
     def column(value: float) -> int:
@@ -140,17 +142,15 @@ def bar(estimate: Estimate, exact: float, *, scale: float, unicode: bool = True)
 
     low, high = column(estimate.low), column(estimate.high)
     cells = [solid if place < low else shaded if place <= high else " " for place in range(BAR)]
-    cells[column(exact)] = stroke
+    if exact is not None:
+        cells[column(exact)] = stroke
     return "".join(cells).rstrip()
 
 
-def legend(*, unicode: bool = True) -> str:
+def legend(*, exact: bool = True, unicode: bool = True) -> str:
     """What the bars mean."""
-    return (
-        "█ measured, ▒ its 95 % interval, ┃ the exact value"
-        if unicode
-        else "# measured, = its 95 % interval, | the exact value"
-    )
+    solid, shaded, stroke = ("█", "▒", "┃") if unicode else ("#", "=", "|")
+    return f"{solid} measured, {shaded} its 95 % interval" + (f", {stroke} the exact value" if exact else "")
 
 
 def verdict(answer: Answer, exact: Truth) -> str:
@@ -161,10 +161,10 @@ def verdict(answer: Answer, exact: Truth) -> str:
     return f"{inside} of {len(estimates)} exact values lie inside their 95 % interval (about 19 of 20 should)."
 
 
-def what_left(traffic: Traffic) -> str:
+def what_left(traffic: Traffic, *, publishers: str = "the publishers", identifier: str = "ID") -> str:
     """One sentence: what each party gave out of its hands."""
     return (
-        f"What left each party: the airports sent {_size(traffic.sketches)} of encrypted registers, no tail number; "
+        f"What left each party: {publishers} sent {_size(traffic.sketches)} of encrypted registers, no {identifier}; "
         f"the duchies sent each other {_size(traffic.between_duchies)} of re-encrypted, shuffled ciphertexts, and the "
         "aggregator the result, which only the measurement consumer can decrypt; the kingdom passed on signed "
         "specifications, public keys and that result."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from gristmill.demo.report import StageTime
+from gristmill.measure.report import StageTime
 from gristmill.proto.duchy.inspection_pb2 import Event
 
 _CLAIMED = "claimed"

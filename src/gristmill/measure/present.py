@@ -1,0 +1,51 @@
+"""What a measurement says to people at its end, well or badly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gristmill.measure import report
+from gristmill.measure.truth import Truth
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gristmill.errors import GristmillError
+    from gristmill.measure.run import Finished
+
+
+def show(
+    finished: Finished,
+    exact: Truth | None,
+    console: Console,
+    *,
+    events: str = "times seen",
+    publishers: str = "the publishers",
+    identifier: str = "ID",
+) -> None:
+    """The answer as a table and a chart, how to read it, what left each party, and how long the stages took."""
+    answer = report.answer_of(finished.result)
+    unicode = "utf" in console.encoding.lower()
+    console.print()
+    console.print(report.results(answer, exact, unicode=unicode, events=events))
+    console.print(report.legend(exact=exact is not None, unicode=unicode), style="dim")
+    for text in (
+        *([report.verdict(answer, exact)] if exact else []),
+        report.INTERVALS,
+        report.what_left(finished.traffic, publishers=publishers, identifier=identifier),
+    ):
+        console.print()
+        console.print(text, highlight=False)
+    console.print()
+    console.print(report.stage_times(finished.stages))
+    console.print(f"\nMeasured in {finished.duration.total_seconds():.1f} s, start and stop of all processes included.")
+
+
+def show_failure(error: GristmillError, logs: Path, console: Console) -> None:
+    """What failed, the cure, and where the logs are."""
+    console.print()
+    for heading, text in (("Failed:", error.message), ("Cure:", error.cure), ("Logs:", str(logs))):
+        if text:
+            console.print(heading, style="bold", end=" ")
+            console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,160 @@
+"""What is asked of a measurement, with every parameter in its range before anything is started."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from gristmill.consumer.request import MeasurementRequest, Privacy
+from gristmill.errors import ConfigurationError
+
+LEAST_DUCHIES: Final = 3
+MOST_DUCHIES: Final = 20
+LEAST_EPSILON: Final = 1e-5
+"""Duchies refuse a computation with less."""
+LARGEST_FREQUENCY: Final = 1000
+LARGEST_SKETCH: Final = 100_000_000
+_LARGEST_DECAY: Final = 700
+_EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A Liquid Legions sketch: how fast register probabilities fall, how many registers, how many keys of people."""
+
+    decay_rate: float = 12.0
+    size: int = 100_000
+    sampling_indicator_size: int = 10_000_000
+
+    def __post_init__(self) -> None:
+        _require(
+            1 < self.decay_rate < _LARGEST_DECAY,
+            f"--decay-rate must be more than 1 and less than {_LARGEST_DECAY}, and {self.decay_rate:g} is not",
+            "12 is usual.",
+        )
+        _require(
+            2 <= self.size <= LARGEST_SKETCH,
+            f"--sketch-size must lie between 2 and {LARGEST_SKETCH:,}, and {self.size:,} does not",
+            "100000 is usual.",
+        )
+        _require(
+            2 <= self.sampling_indicator_size < 2**63,
+            f"--sampling-indicator-size must lie between 2 and 2^63 - 1, and {self.sampling_indicator_size} does not",
+            "10000000 is usual.",
+        )
+
+    def flags(self) -> tuple[str, ...]:
+        """Of the development kingdom, which decides on the sketch."""
+        return (
+            f"--llv2-decay-rate={self.decay_rate!r}",
+            f"--llv2-max-size={self.size}",
+            f"--llv2-sampling-indicator-size={self.sampling_indicator_size}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Reach and frequency, how private, of whom and when.
+
+    Attributes:
+        sampling: start and width of the interval of people (by the hash of their VID, in [0, 1)) that are counted.
+        start, end: only events from `start` on and before `end`; without a zone: UTC. None: no limit.
+        duchies: their IDs, the aggregator last.
+
+    ConfigurationError names the flag of `gristmill measure` that is out of range.
+    """
+
+    reach: Privacy = field(default_factory=lambda: Privacy(1.0, 1e-5))
+    frequency: Privacy = field(default_factory=lambda: Privacy(1.0, 1e-5))
+    maximum_frequency: int = 10
+    sampling: tuple[float, float] = (0.0, 1.0)
+    start: datetime | None = None
+    end: datetime | None = None
+    sketch: Sketch = field(default_factory=Sketch)
+    duchies: tuple[str, ...] = ("worker1", "worker2", "aggregator")
+
+    def __post_init__(self) -> None:
+        _require_privacy("reach", self.reach)
+        _require_privacy("frequency", self.frequency)
+        _require(
+            2 <= self.maximum_frequency <= LARGEST_FREQUENCY,
+            f"--max-frequency must lie between 2 and {LARGEST_FREQUENCY}, and {self.maximum_frequency} does not",
+            "10 is usual: people who were seen more often are counted as 10 or more.",
+        )
+        start, width = self.sampling
+        _require(0 < width <= 1, f"the width of --vid-sampling must lie in (0, 1], and {width:g} does not", _SAMPLING)
+        _require(0 <= start < 1, f"the start of --vid-sampling must lie in [0, 1), and {start:g} does not", _SAMPLING)
+        _require(
+            _single(start + width) <= 1,
+            f"--vid-sampling must end at 1 or before, and {start:g} + {width:g} is {start + width:g}",
+            _SAMPLING,
+        )
+        _require(
+            self.start is None or self.end is None or _aware(self.start) < _aware(self.end),
+            "--from must be before --to",
+            "--to itself is no longer part of the period.",
+        )
+
+    def period(self) -> tuple[datetime, datetime] | None:
+        """From inclusive, to exclusive, with time zones; None for all events."""
+        if self.start is None and self.end is None:
+            return None
+        return _aware(self.start or _EARLIEST), _aware(self.end or _LATEST)
+
+    def request(self, data_providers: Iterable[str]) -> MeasurementRequest:
+        """The measurement as its consumer asks for it, of data providers by their resource names."""
+        start, width = self.sampling
+        return MeasurementRequest(
+            data_providers=tuple(data_providers),
+            reach=self.reach,
+            frequency=self.frequency,
+            maximum_frequency=self.maximum_frequency,
+            sampling_start=start,
+            sampling_width=width,
+            period=self.period(),
+        )
+
+
+_SAMPLING = "--vid-sampling=0.1 counts a tenth of the people, --vid-sampling=0.3:0.1 another tenth."
+
+
+def duchies(count: int) -> tuple[str, ...]:
+    """`worker1` and so on, and the aggregator; ConfigurationError for fewer than Liquid Legions V2 needs."""
+    _require(
+        LEAST_DUCHIES <= count <= MOST_DUCHIES,
+        f"--duchies must lie between {LEAST_DUCHIES} and {MOST_DUCHIES}, and {count} does not",
+        "Liquid Legions V2 needs three duchies: with two, each is the other's only check.",
+    )
+    return (*(f"worker{number}" for number in range(1, count)), "aggregator")
+
+
+def _require_privacy(what: str, privacy: Privacy) -> None:
+    _require(
+        LEAST_EPSILON <= privacy.epsilon < math.inf,
+        f"--{what}-epsilon must be {LEAST_EPSILON:g} or more, and {privacy.epsilon:g} is not",
+        "The smaller it is, the more noise; 1 is usual.",
+    )
+    _require(
+        0 < privacy.delta < 1,
+        f"--{what}-delta must be more than 0 and less than 1, and {privacy.delta:g} is not",
+        "1e-5 is usual; choose it well below 1 / people.",
+    )
+
+
+def _require(holds: bool, message: str, cure: str) -> None:
+    if not holds:
+        raise ConfigurationError(message, cure=cure)
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def _single(value: float) -> float:
+    """As the wire has it: 0.6 + 0.4 exceeds 1 in double precision only."""
+    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
+    return float(rounded)

@@ -1,0 +1,182 @@
+"""One measurement: asked of parties that run already, or of a consortium that runs for it alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gristmill.consortium.consortium import Consortium, Options
+from gristmill.consortium.inspection import Inspection
+from gristmill.consumer.client import Consumer
+from gristmill.consumer.result import MeasurementResult
+from gristmill.edp.events import EventFile
+from gristmill.errors import GristmillError, Unavailable
+from gristmill.measure import history, lanes
+from gristmill.measure.lanes import Lane
+from gristmill.measure.question import Question
+from gristmill.measure.report import StageTime, Traffic
+from gristmill.trust.development import DevelopmentKeys
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LOOK_SECONDS = 0.2
+_ENDED = (Measurement.SUCCEEDED, Measurement.FAILED, Measurement.CANCELLED)
+TIMEOUT: Final = timedelta(hours=24)
+
+
+class Running(Protocol):
+    """Parties that run, as a `Consortium` is between start and stop."""
+
+    @property
+    def keys(self) -> DevelopmentKeys: ...
+
+    def consumer(self) -> Consumer: ...
+
+    def inspection(self, duchy: str) -> Inspection: ...
+
+    def check(self) -> None:
+        """PartyFailed if a process has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a measurement gives: the verified result, the time of each stage, what left each party, how long it took."""
+
+    result: MeasurementResult
+    stages: list[StageTime]
+    traffic: Traffic
+    duration: timedelta
+
+
+def submit(
+    running: Running,
+    question: Question,
+    console: Console,
+    *,
+    data_providers: Sequence[str] = (),
+    timeout: timedelta = TIMEOUT,
+) -> Finished:
+    """Measure once, with live progress on the console, among these data providers (their short names; all if empty).
+
+    PartyFailed, PermanentFailure or Unavailable say who failed and the cure. The bytes of the data providers' sketches
+    are not known here and given as 0.
+    """
+    started = time.monotonic()
+    providers = [party for party in running.keys.data_providers if not data_providers or party.name in data_providers]
+    with ExitStack() as stack:
+        consumer = stack.enter_context(running.consumer())
+        inspections = [stack.enter_context(running.inspection(duchy.name)) for duchy in running.keys.duchies]
+        name = consumer.create(question.request(party.resource for party in providers))
+        computation = name.rpartition("/")[2]
+
+        def ended() -> bool:
+            running.check()
+            return consumer.get(name).state in _ENDED
+
+        try:
+            follow(inspections, computation, console, ended, timeout)
+            result = consumer.wait(name, timeout_seconds=10)
+        except GristmillError:
+            running.check()  # a process that ended is the reason for what others say
+            raise
+        stages, received = _past(inspections, computation)
+        return Finished(result, stages, Traffic(0, received), timedelta(seconds=time.monotonic() - started))
+
+
+def run(
+    events: Mapping[str, EventFile | str],
+    question: Question,
+    directory: Path,
+    console: Console,
+    *,
+    options: Options | None = None,
+    timeout: timedelta = TIMEOUT,
+) -> Finished:
+    """Start a consortium in `directory`, measure once and stop it; the logs are in `directory/logs`.
+
+    `events` are by data provider. Sketch and duchies are those of the question, the rest of the `options` is kept.
+    """
+    started = time.monotonic()
+    options = options or Options()
+    kingdom = (*question.sketch.flags(), *options.flags.get("kingdom", ()))
+    options = replace(options, duchies=question.duchies, flags={**options.flags, "kingdom": kingdom})
+    consortium = Consortium(directory, events, options)
+    with ExitStack() as stack:
+        with console.status(
+            f"Starting a kingdom, {len(question.duchies)} duchies with a mill each, and data providers"
+        ):
+            stack.enter_context(consortium)
+        ready = time.monotonic() - started
+        count = len(consortium.processes.children)
+        console.print(
+            f"{count} processes run after {ready:.1f} s. Their logs: {consortium.processes.logs}", soft_wrap=True
+        )
+        finished = submit(consortium, question, console, timeout=timeout)
+        blobs = [consortium.wiring.blobs(duchy) / "requisitions" for duchy in question.duchies]
+        sketches = sum(path.stat().st_size for folder in blobs for path in folder.rglob("*") if path.is_file())
+    return replace(
+        finished,
+        traffic=replace(finished.traffic, sketches=sketches),
+        duration=timedelta(seconds=time.monotonic() - started),
+    )
+
+
+def follow(
+    inspections: Sequence[Inspection],
+    computation: str,
+    console: Console,
+    ended: Callable[[], bool],
+    timeout: timedelta,
+) -> None:
+    """Draw a lane for each duchy until `ended()`; lines instead where the console is no terminal."""
+    from rich.live import Live
+
+    started = time.monotonic()
+    seen = {inspection.duchy: Lane(inspection.duchy) for inspection in inspections}
+    with ExitStack() as stack:
+        live = None
+        if console.is_terminal:
+            live = stack.enter_context(Live(console=console, refresh_per_second=8, transient=True))
+        over, last = False, 0.0
+        while not over:
+            over = ended()
+            now = time.monotonic() - started
+            fresh = {each.duchy: _look(each, computation, seen[each.duchy], now) for each in inspections}
+            if live:
+                live.update(lanes.table(fresh, now, bars=console.width >= 100))
+            else:
+                for line in lanes.lines(seen, fresh, elapsed_before=last, elapsed=now):
+                    console.print(line, highlight=False, soft_wrap=True)
+            seen, last = fresh, now
+            if not over and now > timeout.total_seconds():
+                states = "; ".join(f"{lane.duchy}: {lane.stage}, {lane.state()}" for lane in seen.values())
+                raise Unavailable(
+                    f"the measurement did not end within {timeout}. {states}",
+                    cure="Read the log of the duchy that the others wait for.",
+                )
+            time.sleep(0 if over else _LOOK_SECONDS)
+
+
+def _look(inspection: Inspection, computation: str, lane: Lane, now: float) -> Lane:
+    for summary in inspection.computations():
+        if summary.global_computation_id == computation:
+            return lane.follow(summary, now)
+    return lane
+
+
+def _past(inspections: Sequence[Inspection], computation: str) -> tuple[list[StageTime], int]:
+    """All stages' times, and the bytes that the duchies sent each other."""
+    stages: list[StageTime] = []
+    received = 0
+    for inspection in inspections:
+        events = inspection.events(computation)
+        stages += history.stage_times(inspection.duchy, events)
+        received += history.bytes_received(events)
+    return stages, received
