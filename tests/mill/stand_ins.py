@@ -71,6 +71,12 @@ class InternalApi(pb_grpc.ComputationsServicer):
         self.lock = threading.RLock()
         self.metadata: dict[str, str] = {}
         self.before_write: Callable[[str], None] = lambda method: None
+        self.failures: dict[str, list[grpc.StatusCode]] = {}
+        """By method, the statuses with which the next reads or claims fail."""
+
+    def _fail(self, method: str, context: Context) -> None:
+        if self.failures.get(method):
+            context.abort(self.failures[method].pop(0), "made to fail")
 
     def add(self, token: ComputationToken, *, owner: str = "", lock: float = 0, queued: bool = False) -> None:
         with self.lock:
@@ -104,6 +110,7 @@ class InternalApi(pb_grpc.ComputationsServicer):
     def ClaimWork(self, request: pb.ClaimWorkRequest, context: Context) -> pb.ClaimWorkResponse:
         with self.lock:
             self.journal.note("ClaimWork", request)
+            self._fail("ClaimWork", context)
             if not self.queue:
                 return pb.ClaimWorkResponse()
             token = self.tokens[self.queue.pop(0)]
@@ -114,6 +121,7 @@ class InternalApi(pb_grpc.ComputationsServicer):
     def GetComputationToken(self, request: pb.GetComputationTokenRequest, context: Context) -> Any:
         with self.lock:
             self.journal.note("GetComputationToken", request)
+            self._fail("GetComputationToken", context)
             if request.global_computation_id not in self.tokens:
                 context.abort(grpc.StatusCode.NOT_FOUND, "no such computation")
             return pb.GetComputationTokenResponse(token=self.tokens[request.global_computation_id])

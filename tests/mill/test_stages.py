@@ -78,6 +78,21 @@ def test_a_stale_claim_is_skipped_with_a_note_to_the_kingdom(world: World, keys:
     assert world.journal.methods()[-1] == "ClaimWork"
 
 
+def test_a_claimed_item_waits_for_an_internal_api_that_is_just_starting(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    unavailable, late = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED
+    world.internal.failures["GetComputationToken"] = [unavailable] * 6 + [late]
+    world.run(claimed)
+    assert "AdvanceComputationStage" in world.journal.methods()
+
+
+def test_a_claim_that_fails_inside_the_internal_api_ends_the_mill_in_order(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    world.internal.failures["ClaimWork"] = [grpc.StatusCode.UNKNOWN]
+    world.run(claimed)
+    assert "AdvanceComputationStage" in world.journal.methods()
+
+
 def test_an_expired_claim_is_skipped(world: World, keys: Keys) -> None:
     claimed = claimed_setup(world, keys, lock=-1)
     world.run(claimed)

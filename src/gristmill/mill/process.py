@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gristmill.errors import GristmillError, LeaseLost, NotFound, Transient, Unavailable
+from gristmill.errors import GristmillError, LeaseLost, NotFound, PermanentFailure, Transient, Unavailable
 from gristmill.mill.claims import Interrupted, PutBackReason
 from gristmill.observe.logs import logger
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 
 LONGEST_IDLE_PAUSE = 30.0
+CLAIMED_ITEM_PATIENCE = 15.0
+"""Seconds for an internal API that is just starting: an item that is skipped stays locked and costs an attempt."""
+CLAIMED_ITEM_PAUSE = 0.5
 
 log = logger("mill")
 
@@ -53,10 +57,8 @@ class Mill:
 
     def work_claimed(self, item: ClaimedItem) -> None:
         """Work on the item, unless it is somebody else's by now: that is no error."""
-        try:
-            token = self._api.token(item.computation)
-        except (Transient, NotFound) as error:
-            log.warning("the claimed item cannot be read, skipped", computation=item.computation, error=str(error))
+        token = self._claimed_token(item)
+        if token is None:
             return
         try:
             stale = _staleness(token, item, self._api.owner)
@@ -72,8 +74,22 @@ class Mill:
             return
         self._work(claim)
 
+    def _claimed_token(self, item: ClaimedItem) -> ComputationToken | None:
+        """The item's token, once the internal API answers; None if it does not, or knows no such computation."""
+        given_up = time.monotonic() + CLAIMED_ITEM_PATIENCE
+        while True:
+            try:
+                return self._api.token(item.computation)
+            except (Transient, NotFound) as error:
+                late = isinstance(error, NotFound) or time.monotonic() > given_up
+                if late or self._stopped.wait(CLAIMED_ITEM_PAUSE):
+                    log.warning(
+                        "the claimed item cannot be read, skipped", computation=item.computation, error=str(error)
+                    )
+                    return None
+
     def drain(self) -> None:
-        """Claim and work until nothing is left, or nobody answers."""
+        """Claim and work until nothing is left, or nothing can be claimed."""
         first = True
         while not self._stopped.is_set():
             try:
@@ -85,6 +101,9 @@ class Mill:
             except LeaseLost as error:
                 log.warning("lost a claim at once", error=str(error))
                 continue
+            except PermanentFailure as error:  # the server's own failure: the stages that are done are no less done
+                log.error("nothing can be claimed", error=str(error))
+                return
             if claim is None:
                 return
             first = False

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gristmill.blobs import Digest, computation_key, digest_of, requisition_key
 from gristmill.errors import BlobUnavailable, NotFound, PermanentFailure
-from gristmill.mill import results
+from gristmill.mill import memory, results
 from gristmill.mill.actions import ACTS, COMPUTES, FIND_REACH, translating
 from gristmill.mill.claims import Claim, Output
 from gristmill.mill.job import Found, Job, Services
@@ -44,6 +44,7 @@ class Effort:
 def work(claim: Claim, services: Services, effort: Effort) -> None:
     """Do what is left to do of the claimed stage. Everything in it can be repeated."""
     job = _job(claim, services)
+    effort.stats |= memory.figures()
     output = None
     if job.row.delivers is None:
         with translating(job):
