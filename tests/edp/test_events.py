@@ -118,7 +118,9 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path, ending: str) ->
 
 
 @pytest.mark.parametrize("ending", ["csv.gz", "csv.xz", "parquet"])
-@pytest.mark.parametrize("content", [b"id\n1\n", gzip.compress(b"id\n1\n", mtime=0)[:-3], lzma.compress(b"id\n1\n")[:-3]])
+@pytest.mark.parametrize(
+    "content", [b"id\n1\n", gzip.compress(b"id\n1\n", mtime=0)[:-3], lzma.compress(b"id\n1\n")[:-3]]
+)
 def test_a_damaged_file_is_a_configuration_error(tmp_path: Path, ending: str, content: bytes) -> None:
     path = tmp_path / f"events.{ending}"
     path.write_bytes(content)
