@@ -38,7 +38,7 @@ def test_every_flag_of_a_command_is_named(command: str) -> None:
     assert flags(command) - named == set()
 
 
-@pytest.mark.parametrize("page", ["running-a-duchy.md", "mission.md", "architecture.md"])
+@pytest.mark.parametrize("page", ["running-a-duchy.md", "mission.md", "architecture.md", "errors.md"])
 def test_every_flag_that_is_named_exists(page: str) -> None:
     everything = {flag for command in COMMANDS for flag in flags(command)}
     everything |= {"--name", "--help", "--duchy"}

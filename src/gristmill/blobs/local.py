@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gristmill.blobs.digest import BLOCK, Digest, blocks, digest_of, verify
 from gristmill.blobs.keys import check_key
-from gristmill.errors import BlobUnavailable, GristmillError, NotFound
+from gristmill.errors import BlobUnavailable, GristmillError, NotFound, StorageFull
 
 
 class LocalBlobs:
@@ -146,5 +146,7 @@ def _flush(path: Path) -> None:
 def _failure(verb: str, key: str, error: OSError) -> GristmillError:
     if isinstance(error, FileNotFoundError | NotADirectoryError) and verb == "read":
         return NotFound(f"there is no blob {key}")
-    cure = "Free some space on the disk." if error.errno == errno.ENOSPC else "Check the storage directory."
-    return BlobUnavailable(f"cannot {verb} {key}: {error.strerror or type(error).__name__}", cure=cure)
+    message = f"cannot {verb} {key}: {error.strerror or type(error).__name__}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(message, cure="Free some space on the disk.")
+    return BlobUnavailable(message, cure="Check the storage directory.")

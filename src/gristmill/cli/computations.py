@@ -188,7 +188,7 @@ def _peers(
     """Of the participants; of every duchy with a target while the participants are not known."""
     from pathlib import Path
 
-    from gristmill.errors import ConfigurationError
+    from gristmill.errors import FileUnusable
     from gristmill.mill.connections import Connections
     from gristmill.operations.peers import PeerStage, ask
     from gristmill.trust.certificates import Roots
@@ -199,7 +199,7 @@ def _peers(
     info = flags.readable_file("--duchy-info-config", Path(arguments.duchy_info_config))
     duchies = read_duchies(info, roots)
     if told.duchy not in duchies:
-        raise ConfigurationError(f"duchy {told.duchy} is not in {info}", cure="Give this duchy's own info file.")
+        raise FileUnusable(f"duchy {told.duchy} is not in {info}", cure="Give this duchy's own info file.")
     connections = Connections(stack, files=files, roots=roots, duchies=duchies, duchy=told.duchy)
     wanted = [each.duchy for each in told.participants] or [*targets]
     reachable = [duchy for duchy in wanted if duchy in targets and duchy in duchies and duchy != told.duchy]

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, FileUnusable
 from gristmill.secret import Secret
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
@@ -130,7 +130,7 @@ def mapping(name: str, entries: Iterable[tuple[str, str]]) -> Mapping[str, str]:
 def readable_file(name: str, path: Path) -> Path:
     """The path, when it can be read as a file. ConfigurationError otherwise."""
     if not path.is_file() or not os.access(path, os.R_OK):
-        raise ConfigurationError(
+        raise FileUnusable(
             f"the file of {name}, {path}, cannot be read", cure="Check that it exists and who may read it."
         )
     return path

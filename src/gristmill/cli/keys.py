@@ -56,11 +56,11 @@ def _make(arguments: argparse.Namespace) -> int:
 
 
 def _show(directory: Path) -> int:
-    from gristmill.errors import ConfigurationError
+    from gristmill.errors import FileUnusable
     from gristmill.trust.certificates import fingerprint, is_development, read_certificates
 
     if not directory.is_dir():
-        raise ConfigurationError(f"{directory} is not a directory", cure="give the directory that holds the keys")
+        raise FileUnusable(f"{directory} is not a directory", cure="give the directory that holds the keys")
     development = False
     for path in sorted(directory.iterdir()):
         if path.suffix == ".pem" or path.name.endswith("_cert.der"):

@@ -11,6 +11,7 @@ from gristmill import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gristmill.cli.demo", "measure real events among three duchies on this machine"),
     "measure": ("gristmill.cli.measure", "measure reach and frequency of your own events"),
+    "consortium": ("gristmill.cli.consortium", "a local system in the background: up, down, status"),
     "synth": ("gristmill.cli.synth", "make a synthetic population's events, with the exact answer"),
     "keys": ("gristmill.cli.keys", "make or show a development PKI"),
     "mill": ("gristmill.cli.mill", "run a mill: claim stages and work them"),

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXIT_CODES
     _add_events(parser)
     _add_question(parser)
-    _add_sketch(parser)
+    add_sketch(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--truth", action="store_true", help="show the exact answer beside the measured one")
     group.add_argument("--json", action="store_true", help="the answer as JSON on standard output, and nothing else")
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="give up when it takes longer (24h)",
     )
+    from gristmill.cli import measure_there
+
+    measure_there.add_arguments(parser)
 
 
 def _add_events(parser: argparse.ArgumentParser) -> None:
@@ -53,17 +56,21 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--events",
         action="append",
-        required=True,
         type=flags.key_value,
         metavar="NAME=FILE",
         help="a publisher and its events, CSV with a header line (.gz, .xz) or Parquet; two or more",
     )
+    add_columns(group)
+    group.add_argument("--from", dest="start", type=_time, metavar="TIME", help="only events from this time on")
+    group.add_argument("--to", dest="end", type=_time, metavar="TIME", help="only events before this time")
+
+
+def add_columns(group: argparse._ArgumentGroup) -> None:
+    """What the columns of every file of events are called, and which rows count."""
     group.add_argument("--id-column", default="id", metavar="COLUMN", help="whose event it is (id)")
     flags.add_boolean(group, "--integer-ids", default=False, help="refuse text IDs instead of hashing them (false)")
     flags.add_map(group, "--where", metavar="COLUMN=VALUE", help="only rows with this value; repeat for more columns")
     group.add_argument("--time-column", metavar="COLUMN", help="when it was, ISO 8601; without a zone: UTC")
-    group.add_argument("--from", dest="start", type=_time, metavar="TIME", help="only events from this time on")
-    group.add_argument("--to", dest="end", type=_time, metavar="TIME", help="only events before this time")
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +91,7 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--duchies", type=flags.integer(), default=3, metavar="N", help="three or more (3)")
 
 
-def _add_sketch(parser: argparse.ArgumentParser) -> None:
+def add_sketch(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sketch")
     group.add_argument("--decay-rate", type=float, default=12.0, metavar="A", help="of the register probabilities (12)")
     group.add_argument("--sketch-size", type=flags.integer(), default=100_000, metavar="N", help="registers (100000)")
@@ -103,11 +110,20 @@ def run(arguments: argparse.Namespace) -> int:
     from gristmill.errors import ConfigurationError
 
     try:
+        if arguments.consortium is not None:
+            from gristmill.cli import measure_there
+
+            return measure_there.run(arguments)
+        if arguments.measurement or arguments.data_provider:
+            raise ConfigurationError(
+                "--measurement and --data-provider need --consortium",
+                cure="Give the directory of a running consortium.",
+            )
         question, publishers = _prepare(arguments)
         return _measure(arguments, question, publishers)
     except ConfigurationError as error:
         if arguments.json:
-            _print_error(error)
+            print_error(error)
         print(f"gristmill: {error}", file=sys.stderr)
         return 2
 
@@ -140,7 +156,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Question, list[Publisher]]:
         arguments.time_column,
         integer_ids=arguments.integer_ids,
     )
-    files = [(name, Path(file).expanduser()) for name, file in arguments.events]
+    files = [(name, Path(file).expanduser()) for name, file in arguments.events or []]
     return question, publishers.read(files, columns, question)
 
 
@@ -158,13 +174,13 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
     from gristmill.measure.run import run as measure
 
     progress = Console(stderr=True)
-    _introduce(question, publishers, progress)
+    introduce(question, publishers, progress)
     keep = arguments.keep is not None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes are stopped
     directory: Path = arguments.keep if keep else Path(tempfile.mkdtemp(prefix="gristmill-measure-"))
     try:
         finished = measure(files(publishers), question, directory, progress, timeout=arguments.timeout)
-        _show(arguments, question, publishers, finished)
+        show_answer(arguments, question, publishers, finished)
     except ConfigurationError:
         raise
     except (GristmillError, OSError) as cause:
@@ -172,7 +188,7 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
         show_failure(error, directory / "logs", progress)
         keep = True
         if arguments.json:
-            _print_error(error, directory / "logs")
+            print_error(error, directory / "logs")
         return 1
     finally:
         if not keep:
@@ -182,7 +198,7 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
     return 0
 
 
-def _introduce(question: Question, publishers: list[Publisher], progress: Console) -> None:
+def introduce(question: Question, publishers: list[Publisher], progress: Console) -> None:
     for publisher in publishers:
         progress.print(
             f"{publisher.name}: {len(publisher.vids):,} events in {publisher.file.path}",
@@ -198,7 +214,9 @@ def _introduce(question: Question, publishers: list[Publisher], progress: Consol
     )
 
 
-def _show(arguments: argparse.Namespace, question: Question, publishers: list[Publisher], finished: Finished) -> None:
+def show_answer(
+    arguments: argparse.Namespace, question: Question, publishers: list[Publisher], finished: Finished
+) -> None:
     import json
 
     from rich.console import Console
@@ -221,7 +239,7 @@ def _show(arguments: argparse.Namespace, question: Question, publishers: list[Pu
         console.print(f"\n{warning}", style="bold")
 
 
-def _print_error(error: GristmillError, logs: Path | None = None) -> None:
+def print_error(error: GristmillError, logs: Path | None = None) -> None:
     import json
 
     from gristmill.measure.document import error_document

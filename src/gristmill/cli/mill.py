@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.cli import duchy_flags, flags
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, FileUnusable
 
 if TYPE_CHECKING:
     from gristmill.mill.process import ClaimedItem, Mill
@@ -201,7 +201,7 @@ def _duchies(arguments: argparse.Namespace, roots: Roots) -> Mapping[str, Duchy]
         raise ConfigurationError("--duchy-info-config must be given")
     duchies = read_duchies(identity.info_file, roots)
     if identity.duchy not in duchies:
-        raise ConfigurationError(
+        raise FileUnusable(
             f"duchy {identity.duchy} is not in {identity.info_file}", cure="Give this duchy an entry, too."
         )
     return duchies

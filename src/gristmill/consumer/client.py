@@ -91,7 +91,7 @@ class Consumer:
             state = Measurement.State.Name(ended.state)
             reason = Measurement.Failure.Reason.Name(ended.failure.reason) if ended.HasField("failure") else ""
             detail = ": ".join(part for part in (reason, ended.failure.message) if part)
-            raise errors.PermanentFailure(f"{name} is {state}" + (f" ({detail})" if detail else ""))
+            raise errors.MeasurementFailed(f"{name} is {state}" + (f" ({detail})" if detail else ""))
         return self.open(ended)
 
     def open(self, measurement: Measurement) -> MeasurementResult:
@@ -107,7 +107,7 @@ class Consumer:
         while True:
             remaining = None if end is None else end - time.monotonic()
             if remaining is not None and remaining <= 0:
-                raise errors.Unavailable(f"{name} did not end within {timeout_seconds:g} seconds")
+                raise errors.Unfinished(f"{name} did not end within {timeout_seconds:g} seconds")
             try:
                 call = self._measurements.WatchMeasurement(wire.WatchMeasurementRequest(name=name), timeout=remaining)
                 for measurement in call:

@@ -12,7 +12,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from gristmill.duchy import names
-from gristmill.errors import PermanentFailure
+from gristmill.errors import ComputationUnsupported, KingdomContradicts
 from gristmill.trust.consent import requisition_fingerprint
 from wfa.measurement.api.v2alpha.crypto_pb2 import EncryptionPublicKey
 from wfa.measurement.api.v2alpha.differential_privacy_pb2 import DifferentialPrivacyParams
@@ -64,7 +64,9 @@ def create_request(duchy: str, setup: ProtocolsSetupConfig, computation: Computa
     )
     protocol = computation.mpc_protocol_config.WhichOneof("protocol")
     if protocol != "liquid_legions_v2":
-        raise PermanentFailure(f"mpc_protocol_config is {protocol}, which this version of the duchy cannot compute")
+        raise ComputationUnsupported(
+            f"mpc_protocol_config is {protocol}, which this version of the duchy cannot compute"
+        )
     _require(setup.HasField("liquid_legions_v2"), "this duchy has no role in liquid_legions_v2")
     _fill_liquid_legions(details.liquid_legions_v2, setup, computation.mpc_protocol_config.liquid_legions_v2, spec)
     return CreateComputationRequest(
@@ -133,7 +135,7 @@ def _fill_liquid_legions(
             _copy(asked.reach_privacy_params, reach_noise.global_reach_dp_noise)
             _copy(asked.frequency_privacy_params, noise.frequency_noise_config)
         case other:
-            raise PermanentFailure(f"the measurement type {other} is neither reach nor reach_and_frequency")
+            raise ComputationUnsupported(f"the measurement type {other} is neither reach nor reach_and_frequency")
 
 
 def _check_privacy(
@@ -153,7 +155,7 @@ def _measurement_spec(serialized: bytes) -> MeasurementSpec:
     try:
         return MeasurementSpec.FromString(serialized)
     except DecodeError:
-        raise PermanentFailure("measurement_spec cannot be parsed") from None
+        raise KingdomContradicts("measurement_spec cannot be parsed") from None
 
 
 def _consumer_key(spec: MeasurementSpec) -> InternalEncryptionPublicKey:
@@ -165,11 +167,11 @@ def _consumer_key(spec: MeasurementSpec) -> InternalEncryptionPublicKey:
         else:
             key.ParseFromString(spec.serialized_measurement_public_key)
     except DecodeError:
-        raise PermanentFailure("measurement_public_key cannot be parsed") from None
+        raise KingdomContradicts("measurement_public_key cannot be parsed") from None
     _require(bool(key.data), "measurement_public_key is empty")
     return InternalEncryptionPublicKey(format=InternalEncryptionPublicKey.Format.ValueType(key.format), data=key.data)
 
 
 def _require(condition: bool, what: str) -> None:
     if not condition:
-        raise PermanentFailure(f"the computation is refused: {what}")
+        raise ComputationUnsupported(f"the computation is refused: {what}")

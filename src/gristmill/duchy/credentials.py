@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gristmill.errors import ConfigurationError, ParticipationInvalid
+from gristmill.errors import IdentityUnusable, ParticipationInvalid
 from gristmill.trust.certificates import Roots, read_certificate, verify_leaf
 from gristmill.trust.channels import client_credentials
 from gristmill.trust.identity import read_duchies
@@ -27,7 +27,7 @@ def own_root(tls: TlsFiles) -> x509.Certificate:
             raise ParticipationInvalid("the bundle lacks its root")
         verify_leaf(leaf, root, what=str(tls.certificate_file))
     except ParticipationInvalid as error:
-        raise ConfigurationError(
+        raise IdentityUnusable(
             f"the certificate {tls.certificate_file} cannot be used: {error.message}",
             cure="Check --tls-cert-file, and that --cert-collection-file has this duchy's root.",
         ) from None

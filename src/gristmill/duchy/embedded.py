@@ -15,7 +15,7 @@ from gristmill.duchy.herald_channels import open_herald, read_setup
 from gristmill.duchy.internal_api import serve_internal_api
 from gristmill.duchy.listening import Drain, Listen
 from gristmill.duchy.servers import serve_async_control, serve_control, serve_fulfillment
-from gristmill.errors import ConfigurationError
+from gristmill.errors import FileUnusable
 from gristmill.observe.logs import logger
 from gristmill.trust.certificates import Roots
 from gristmill.trust.channels import Target
@@ -80,7 +80,7 @@ async def serve_duchy(settings: DuchySettings) -> AsyncIterator[RunningDuchy]:
     roots = Roots.read(tls.collection_file, allow_development=tls.allow_development)
     me = read_duchies(settings.info_file, roots).get(duchy)
     if me is None:
-        raise ConfigurationError(
+        raise FileUnusable(
             f"the duchy info file {settings.info_file} has no entry for {duchy}", cure="Check --duchy-name."
         )
     near = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "[::]") else settings.host  # noqa: S104

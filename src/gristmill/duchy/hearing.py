@@ -90,7 +90,7 @@ class Hearing:
             told.info("handled")
         except GristmillError as error:
             told.error("the computation cannot go on", reason=str(error))
-            self._fail(computation_id, error.message)
+            self._fail(computation_id, str(error))
         except grpc.RpcError as error:
             told.error("the computation cannot go on", status=error.code().name, reason=error.details())
             self._fail(computation_id, f"{error.code().name}: {error.details()}")

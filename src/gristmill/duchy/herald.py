@@ -17,7 +17,7 @@ import grpc
 
 from gristmill.duchy.continuation import LeadingRun
 from gristmill.duchy.hearing import DEADLINE, DOWN, Hearing, Stopped, back_off
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ServiceRefusesUs
 from gristmill.observe import metrics
 from gristmill.observe.logs import logger
 from wfa.measurement.internal.duchy import continuation_tokens_service_pb2 as tokens
@@ -119,7 +119,7 @@ class Herald:
                     return
                 code = error.code()
                 if code in _HARD:
-                    raise ConfigurationError(
+                    raise ServiceRefusesUs(
                         f"the kingdom refuses the herald with {code.name}: {error.details()}", cure=_HARD[code]
                     ) from None
                 # A stream that its deadline ended is no failure: the kingdom had nothing more to say.
@@ -174,7 +174,7 @@ class Herald:
                 return self._positions.getContinuationToken(request, timeout=READY_DEADLINE, wait_for_ready=True).token
             except grpc.RpcError as error:
                 if error.code() not in DOWN:
-                    raise ConfigurationError(
+                    raise ServiceRefusesUs(
                         f"the internal API refuses the herald with {error.code().name}: {error.details()}",
                         cure="Check --computations-service-target and --tls-cert-file.",
                     ) from None

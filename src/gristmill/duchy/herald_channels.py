@@ -15,7 +15,7 @@ from google.protobuf import text_format
 from gristmill.duchy.credentials import kingdom_credentials, own_credentials
 from gristmill.duchy.hearing import TERMINAL, Hearing, Services
 from gristmill.duchy.herald import Herald, pause
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, FileUnusable
 from gristmill.proto.duchy.orchestration_pb2_grpc import OrchestrationStub
 from gristmill.trust.channels import Target, channel
 from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
@@ -85,12 +85,12 @@ def read_setup(path: Path, duchy: str) -> ProtocolsSetupConfig:
     try:
         setup = text_format.Parse(path.read_text(), ProtocolsSetupConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ConfigurationError(f"{path} cannot be read as ProtocolsSetupConfig: {error}") from None
+        raise FileUnusable(f"{path} cannot be read as ProtocolsSetupConfig: {error}") from None
     if setup.HasField("liquid_legions_v2"):
         config = setup.liquid_legions_v2
         aggregates = config.external_aggregator_duchy_id == duchy
         if config.role not in (1, 2) or aggregates != (config.role == 1) or not config.external_aggregator_duchy_id:
-            raise ConfigurationError(
+            raise FileUnusable(
                 f"{path} contradicts itself: liquid_legions_v2.role of {duchy}, and the aggregator "
                 f"{config.external_aggregator_duchy_id!r}",
                 cure="Give role AGGREGATOR to the duchy that external_aggregator_duchy_id names, and to no other.",

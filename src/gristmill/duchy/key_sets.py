@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 
 from gristmill.duchy import names
 from gristmill.duchy.creation import requisition_entry
-from gristmill.errors import PermanentFailure
+from gristmill.errors import KingdomContradicts
 from gristmill.trust.ring import ring_order
 from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
@@ -30,7 +30,7 @@ def with_participants(details: ComputationDetails, computation: Computation, agg
         participant.duchy_id: participant for participant in map(_participant, computation.computation_participants)
     }
     if aggregator not in found or len(found) != len(computation.computation_participants):
-        raise PermanentFailure(f"the participants {', '.join(found)} are no ring with the aggregator {aggregator}")
+        raise KingdomContradicts(f"the participants {', '.join(found)} are no ring with the aggregator {aggregator}")
     order = ring_order(
         {duchy: participant.el_gamal_public_key for duchy, participant in found.items()},
         aggregator=aggregator,
@@ -51,9 +51,9 @@ def fulfilled_requisitions(token: ComputationToken, computation: Computation) ->
         heard = requisition_entry(computation, requisition)
         recorded = known.get(heard.key.SerializeToString())
         if recorded is None:
-            raise PermanentFailure(f"{requisition.name} is not a requisition that this computation was created with")
+            raise KingdomContradicts(f"{requisition.name} is not a requisition that this computation was created with")
         if recorded.nonce_hash != heard.value.nonce_hash:
-            raise PermanentFailure(f"{requisition.name} has another nonce hash than at its creation")
+            raise KingdomContradicts(f"{requisition.name} has another nonce hash than at its creation")
         entry = RequisitionEntry(key=heard.key, value=recorded)
         entry.value.nonce = heard.value.nonce
         entry.value.external_fulfilling_duchy_id = heard.value.external_fulfilling_duchy_id
@@ -65,12 +65,12 @@ def _participant(heard: ComputationParticipant) -> _Participant:
     _, duchy = names.parse_participant(heard.name)
     params = heard.requisition_params
     if params.WhichOneof("protocol") != "liquid_legions_v2":
-        raise PermanentFailure(f"{duchy} has set no key for liquid_legions_v2")
+        raise KingdomContradicts(f"{duchy} has set no key for liquid_legions_v2")
     signed = params.liquid_legions_v2
     try:
         key = ElGamalPublicKey.FromString(signed.el_gamal_public_key)
     except DecodeError:
-        raise PermanentFailure(f"the public key of {duchy} cannot be parsed") from None
+        raise KingdomContradicts(f"the public key of {duchy} cannot be parsed") from None
     participant = _Participant(
         duchy_id=duchy,
         el_gamal_public_key=signed.el_gamal_public_key,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from gristmill.duchy.status import Answers
-from gristmill.errors import ConfigurationError
+from gristmill.errors import AddressTaken
 from gristmill.observe.logs import logger
 from gristmill.trust.channels import SERVER_OPTIONS, server_credentials
 
@@ -127,4 +127,4 @@ def _bind(add: Callable[[str], int], host: str, port: int) -> int:
     try:
         return add(f"{host}:{port}")
     except RuntimeError:
-        raise ConfigurationError(f"port {port} of {host} cannot be bound", cure="Choose another port.") from None
+        raise AddressTaken(f"port {port} of {host} cannot be bound", cure="Choose another port.") from None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from gristmill.edp.rows import rows
-from gristmill.errors import ConfigurationError
+from gristmill.errors import EventsInvalid
 
 _LARGEST_VID = 2**63 - 1
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -118,12 +118,12 @@ def _vid(text: str, place: str, file: EventFile) -> int:
     try:
         number = vid(text)
     except ValueError as error:
-        raise ConfigurationError(
+        raise EventsInvalid(
             f"{place} of {file.path}: the {file.id_column} is {error}",
             cure="Write IDs as integers from 0 to 2^63 - 1, or as text that is no number.",
         ) from None
     if file.integer_ids and not _is_vid(text):
-        raise ConfigurationError(
+        raise EventsInvalid(
             f"{place} of {file.path}: the {file.id_column} is not an integer from 0 to 2^63 - 1",
             cure="Mend the ID, or leave out --integer-ids: then text is hashed.",
         )
@@ -134,6 +134,6 @@ def _time(text: str, place: str, path: Path) -> int:
     try:
         return microseconds(datetime.fromisoformat(text))
     except ValueError:
-        raise ConfigurationError(
+        raise EventsInvalid(
             f"{place} of {path} has no ISO 8601 time", cure="Write times as 2024-01-31 or 2024-01-31T17:05:00+01:00."
         ) from None

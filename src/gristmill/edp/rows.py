@@ -17,7 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, EventsInvalid
 
 _PARQUET = (".parquet", ".pq")
 _BATCH_ROWS = 65_536
@@ -37,13 +37,13 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ConfigurationError(f"the events file {path} does not exist", cure="Check its path.") from None
+        raise EventsInvalid(f"the events file {path} does not exist", cure="Check its path.") from None
     except (lzma.LZMAError, EOFError, zlib.error, gzip.BadGzipFile):
-        raise ConfigurationError(
+        raise EventsInvalid(
             f"the events file {path} is damaged, or not compressed as its name says", cure="Copy or compress it again."
         ) from None
     except OSError as error:
-        raise ConfigurationError(
+        raise EventsInvalid(
             f"the events file {path} cannot be read: {error.strerror}", cure="Check its path and permissions."
         ) from None
 
@@ -54,7 +54,7 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, .
         try:
             header = next(reader, None)
             if not header:
-                raise ConfigurationError(
+                raise EventsInvalid(
                     f"the events file {path} is empty" if header is None else f"line 1 of {path} is blank",
                     cure="It needs a header line with the names of its columns.",
                 )
@@ -64,12 +64,12 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, .
                 if len(fields) == width:
                     yield f"line {reader.line_num}", tuple([fields[place] for place in places])
                 elif fields:  # a blank line is none
-                    raise ConfigurationError(
+                    raise EventsInvalid(
                         f"line {reader.line_num} of {path} has {len(fields)} columns, and its header line has {width}",
                         cure="Mend or remove the line.",
                     )
         except csv.Error as error:
-            raise ConfigurationError(
+            raise EventsInvalid(
                 f"line {reader.line_num} of {path} is not CSV: {error}", cure="Check its quotes and line ends."
             ) from None
 
@@ -88,14 +88,14 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[str]:
         try:
             yield (line.removeprefix(BOM_UTF8) if number == 1 else line).decode()
         except UnicodeDecodeError:
-            raise ConfigurationError(f"line {number} of {path} is not UTF-8", cure="Save the file as UTF-8.") from None
+            raise EventsInvalid(f"line {number} of {path} is not UTF-8", cure="Save the file as UTF-8.") from None
 
 
 def _places(path: Path, present: Sequence[str], wanted: Sequence[str], cure: str) -> list[int]:
     for column in wanted:
         if present.count(column) != 1:
             how = "has no column" if column not in present else "has more than one column"
-            raise ConfigurationError(f"the events file {path} {how} {column}", cure=cure)
+            raise EventsInvalid(f"the events file {path} {how} {column}", cure=cure)
     return [present.index(column) for column in wanted]
 
 
@@ -118,7 +118,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[st
                     number += 1
                     yield f"row {number}", values
         except pyarrow.ArrowException:
-            raise ConfigurationError(
+            raise EventsInvalid(
                 f"the events file {path} is not Parquet, or damaged", cure="Write or copy it again."
             ) from None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc.aio
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import AddressTaken
 from gristmill.kingdom.certificates import Certificates, record_of
 from gristmill.kingdom.computation_participants import ComputationLogEntries, ComputationParticipants
 from gristmill.kingdom.computations import Computations
@@ -69,7 +69,7 @@ async def serve(
         try:
             bound = server.add_secure_port(f"{host}:{port}", credentials)
         except RuntimeError:
-            raise ConfigurationError(f"port {port} of {host} is taken", cure="Choose another --port.") from None
+            raise AddressTaken(f"port {port} of {host} is taken", cure="Choose another --port.") from None
         await server.start()
         try:
             yield RunningKingdom(bound, store)

@@ -13,7 +13,7 @@ from typing import Final
 from gristmill import _native
 from gristmill.consumer.intervals import noise_variance
 from gristmill.consumer.request import Privacy
-from gristmill.errors import ConfigurationError
+from gristmill.errors import SketchTooSmall
 from gristmill.measure.question import LARGEST_SKETCH, Question, Sketch
 
 FULL: Final = 0.9
@@ -67,7 +67,7 @@ def require_room(reach: int, question: Question) -> None:
     """ConfigurationError if the sketch of the question is too small for the people that there are."""
     if cure := too_small(reach, question):
         sketch = question.sketch
-        raise ConfigurationError(
+        raise SketchTooSmall(
             f"{sketch.size:,} registers with decay rate {sketch.decay_rate:g} are too few for these people",
             cure=cure,
         )

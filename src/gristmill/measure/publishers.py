@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from gristmill.edp.events import EventFile, Events, microseconds
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, EventsInvalid
 from gristmill.measure.capacity import require_room
 from gristmill.measure.question import Question
 from gristmill.measure.truth import Truth, truth
@@ -87,7 +87,7 @@ def _vids(name: str, file: EventFile, question: Question) -> Sequence[int]:
     events = Events.read(file)
     if not len(events):
         chosen = " and ".join(f"{column}={value}" for column, value in file.where.items())
-        raise ConfigurationError(
+        raise EventsInvalid(
             f"{name} has no events: no row of {file.path} has " + (f"{chosen} and an ID" if chosen else "an ID"),
             cure="Check --where, whose values must match exactly." if chosen else "Check the file and --id-column.",
         )
@@ -95,7 +95,7 @@ def _vids(name: str, file: EventFile, question: Question) -> Sequence[int]:
         return events.vids()
     vids = events.vids(_micros(question.start), _micros(question.end))
     if not vids:
-        raise ConfigurationError(
+        raise EventsInvalid(
             f"{name} has no events in the period: {file.path} has {len(events):,}, none of them from --from to --to",
             cure="Check --from and --to; times without a zone are UTC, and --to is no longer part of the period.",
         )

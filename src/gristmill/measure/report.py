@@ -162,9 +162,10 @@ def verdict(answer: Answer, exact: Truth) -> str:
 
 
 def what_left(traffic: Traffic, *, publishers: str = "the publishers", identifier: str = "ID") -> str:
-    """One sentence: what each party gave out of its hands."""
+    """One sentence: what each party gave out of its hands; without the sketches' bytes where they are not known (0)."""
+    sketches = f"{_size(traffic.sketches)} of " if traffic.sketches else ""
     return (
-        f"What left each party: {publishers} sent {_size(traffic.sketches)} of encrypted registers, no {identifier}; "
+        f"What left each party: {publishers} sent {sketches}encrypted registers, no {identifier}; "
         f"the duchies sent each other {_size(traffic.between_duchies)} of re-encrypted, shuffled ciphertexts, and the "
         "aggregator the result, which only the measurement consumer can decrypt; the kingdom passed on signed "
         "specifications, public keys and that result."

@@ -15,7 +15,7 @@ from gristmill.consortium.inspection import Inspection
 from gristmill.consumer.client import Consumer
 from gristmill.consumer.result import MeasurementResult
 from gristmill.edp.events import EventFile
-from gristmill.errors import GristmillError, Unavailable
+from gristmill.errors import GristmillError, Unfinished
 from gristmill.measure import history, lanes
 from gristmill.measure.lanes import Lane
 from gristmill.measure.question import Question
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.2
 _ENDED = (Measurement.SUCCEEDED, Measurement.FAILED, Measurement.CANCELLED)
 TIMEOUT: Final = timedelta(hours=24)
+SATURATED: Final = (
+    "There are more people than the sketch can count. Measure with a --sketch-size ten times as large, or sample fewer "
+    "people with --vid-sampling."
+)
 
 
 class Running(Protocol):
@@ -62,18 +66,29 @@ def submit(
     *,
     data_providers: Sequence[str] = (),
     timeout: timedelta = TIMEOUT,
+    on_created: Callable[[str], None] | None = None,
 ) -> Finished:
     """Measure once, with live progress on the console, among these data providers (their short names; all if empty).
 
     PartyFailed, PermanentFailure or Unavailable say who failed and the cure. The bytes of the data providers' sketches
-    are not known here and given as 0.
+    are not known here and given as 0. `on_created` is told the measurement's resource name, for `resume`.
     """
     started = time.monotonic()
     providers = [party for party in running.keys.data_providers if not data_providers or party.name in data_providers]
+    with running.consumer() as consumer:
+        name = consumer.create(question.request(party.resource for party in providers))
+    if on_created is not None:
+        on_created(name)
+    finished = resume(running, name, console, timeout=timeout)
+    return replace(finished, duration=timedelta(seconds=time.monotonic() - started))
+
+
+def resume(running: Running, name: str, console: Console, *, timeout: timedelta = TIMEOUT) -> Finished:
+    """Follow a measurement that was created before to its end, by its resource name; otherwise as `submit`."""
+    started = time.monotonic()
     with ExitStack() as stack:
         consumer = stack.enter_context(running.consumer())
         inspections = [stack.enter_context(running.inspection(duchy.name)) for duchy in running.keys.duchies]
-        name = consumer.create(question.request(party.resource for party in providers))
         computation = name.rpartition("/")[2]
 
         def ended() -> bool:
@@ -83,8 +98,10 @@ def submit(
         try:
             follow(inspections, computation, console, ended, timeout)
             result = consumer.wait(name, timeout_seconds=10)
-        except GristmillError:
+        except GristmillError as error:
             running.check()  # a process that ended is the reason for what others say
+            if "saturat" in error.message:  # the estimator's word, which came here as the duchy's reason
+                error.cure = SATURATED
             raise
         stages, received = _past(inspections, computation)
         return Finished(result, stages, Traffic(0, received), timedelta(seconds=time.monotonic() - started))
@@ -157,7 +174,7 @@ def follow(
             seen, last = fresh, now
             if not over and now > timeout.total_seconds():
                 states = "; ".join(f"{lane.duchy}: {lane.stage}, {lane.state()}" for lane in seen.values())
-                raise Unavailable(
+                raise Unfinished(
                     f"the measurement did not end within {timeout}. {states}",
                     cure="Read the log of the duchy that the others wait for.",
                 )

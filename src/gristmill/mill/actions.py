@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from gristmill import _native as native
-from gristmill.errors import BadInput, BlobUnavailable, PermanentFailure
+from gristmill.errors import BadInput, BlobUnavailable, CryptographyFault, StorageFull
 from gristmill.mill import keys, llv2
 from gristmill.mill.job import Act, Compute, Job
 from gristmill.protocols.llv2 import LLV2, LLV2_REACH
@@ -45,9 +46,12 @@ def translating(job: Job) -> Iterator[None]:
     except native.InvalidArgument as error:
         raise BadInput(f"{job.stage.name}: {error}") from error
     except native.InternalError as error:
-        raise PermanentFailure(f"{job.stage.name}: {error}") from error
+        raise CryptographyFault(f"{job.stage.name}: {error}") from error
     except OSError as error:
-        raise BlobUnavailable(f"{job.stage.name}: {error.strerror}", cure="Check the storage directory.") from error
+        message = f"{job.stage.name}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(message, cure="Free some space on the disk.") from error
+        raise BlobUnavailable(message, cure="Check the storage directory.") from error
 
 
 for _protocol in (LLV2, LLV2_REACH):

@@ -15,9 +15,9 @@ from gristmill.errors import (
     InvalidRequest,
     LeaseLost,
     NotFound,
-    PermanentFailure,
     PermissionDenied,
     PreconditionFailed,
+    ServiceFault,
     Unauthenticated,
     Unavailable,
 )
@@ -81,7 +81,7 @@ def translate(error: grpc.RpcError, callee: str, action: str) -> GristmillError:
         return LeaseLost(message)
     if code in TRANSIENT:
         return Unavailable(message, cure=f"Check that {callee} runs and can be reached.")
-    return _REFUSALS.get(code, PermanentFailure)(message)
+    return _REFUSALS.get(code, ServiceFault)(message)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from gristmill import _native as native
-from gristmill.errors import BadInput, PermanentFailure
+from gristmill.errors import BadInput, RecordIncomplete
 from gristmill.mill.job import Found, Job
 from gristmill.secret import Secret
 from wfa.measurement.internal.duchy.crypto_pb2 import ElGamalPublicKey
@@ -219,7 +219,7 @@ def _tuple_noise(job: Job) -> native.TupleNoise | None:
 
 def _element(key: ElGamalPublicKey, name: str) -> bytes:
     if not key.element:
-        raise PermanentFailure(f"the computation has no {name.removeprefix('the ')}; its confirmation is missing")
+        raise RecordIncomplete(f"the computation has no {name.removeprefix('the ')}; its confirmation is missing")
     return key.element
 
 
@@ -230,5 +230,5 @@ def _combined_key(job: Job) -> bytes:
 def _secret_key(job: Job) -> Secret:
     secret = Secret(job.details.local_elgamal_key.secret_key)
     if not secret:
-        raise PermanentFailure("the computation has no ElGamal secret of this duchy")
+        raise RecordIncomplete("the computation has no ElGamal secret of this duchy")
     return secret

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from gristmill.errors import BadInput, ConfigurationError, PeerBehind, PermanentFailure
+from gristmill.errors import BadInput, ParticipantUnknown, PeerBehind, PeerRefused, PeerUnreachable
 from gristmill.mill.calls import TRANSIENT, code_of, details_of
 from gristmill.observe import metrics
 from gristmill.observe.logs import logger
@@ -36,10 +36,6 @@ _HICCUPS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 """What the existing control server answers when its own database does not: asking again does no harm."""
 
 log = logger("mill")
-
-
-class PeerUnreachable(PeerBehind):
-    """The receiving duchy does not answer; waited for as one that is behind, but asked less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ class Peers:
             message = f"duchy {parcel.duchy} answered {code} when asked for its stage: {details_of(error)}"
             if code_of(error) in TRANSIENT | _HICCUPS:
                 raise PeerUnreachable(message, cure=f"Check that {parcel.duchy} runs and can be reached.") from error
-            raise PermanentFailure(message) from error
+            raise PeerRefused(message) from error
         finally:
             metrics.peer_answered(
                 parcel.duchy, method="GetComputationStage", code=code, seconds=time.monotonic() - started
@@ -138,13 +134,13 @@ class Peers:
                 return False
             if code is grpc.StatusCode.FAILED_PRECONDITION:
                 raise PeerBehind(message) from error
-        raise PermanentFailure(message) from error
+        raise PeerRefused(message) from error
 
     def _stub(self, duchy: str) -> ComputationControlStub:
         try:
             return self._stubs[duchy]
         except KeyError:
-            raise ConfigurationError(
+            raise ParticipantUnknown(
                 f"duchy {duchy} takes part, but is not in the duchy info file",
                 cure="Add it there, and its --duchy-computation-control-target.",
             ) from None

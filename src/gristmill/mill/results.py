@@ -8,7 +8,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from gristmill.errors import BadInput, PermanentFailure, ResultInvalid
+from gristmill.errors import BadInput, RecordIncomplete, ResultInvalid
 from gristmill.mill.job import Job
 from gristmill.trust import hybrid
 from wfa.measurement.api.v2alpha.crypto_pb2 import EncryptionPublicKey
@@ -26,7 +26,7 @@ def deliver(job: Job, output: Path, reach: int | None) -> None:
     """Hand the result in. `output` is the last stage's kept blob, `reach` what phase two found."""
     job.activity.begin("delivering the result")
     if reach is None:
-        raise PermanentFailure("the reach that execution phase two found was not kept")
+        raise RecordIncomplete("the reach that execution phase two found was not kept")
     result = _result(reach, _distribution(output) if job.maximum_frequency > 1 else None, job.maximum_frequency)
     serialized_key, key = _consumer_key(job)
     signed = job.services.signer.sign_message(result)

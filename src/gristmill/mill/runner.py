@@ -20,17 +20,17 @@ from traceback import extract_tb
 from typing import TYPE_CHECKING
 
 from gristmill.errors import (
+    AttemptsExhausted,
     ConfigurationError,
     GristmillError,
     LeaseLost,
     PeerBehind,
-    PermanentFailure,
+    PeerUnreachable,
     Stalled,
     Transient,
 )
 from gristmill.mill.claims import Interrupted, Left, PutBackReason
 from gristmill.mill.keeper import Keeper
-from gristmill.mill.peers import PeerUnreachable
 from gristmill.mill.stage import Effort, work
 from gristmill.observe import metrics
 from gristmill.observe.logs import logger
@@ -109,7 +109,7 @@ class Runner:
         most = self._patience.maximum_attempts
         if claim.lease is None:
             if claim.token.attempt > most:
-                raise PermanentFailure(f"the stage was tried {most} times without success")
+                raise AttemptsExhausted(f"the stage was tried {most} times without success")
             return
         counts = claim.lease.counts
         for count, limit, what in (
@@ -118,7 +118,7 @@ class Runner:
             (counts.out_of_memory, MAXIMUM_OUT_OF_MEMORY, "ran out of memory"),
         ):
             if count >= limit:
-                raise PermanentFailure(f"the stage {what} {count} times")
+                raise AttemptsExhausted(f"the stage {what} {count} times")
 
     def _persist(self, claim: Claim) -> None:
         """Work, again and again while errors are transient and the window is open."""

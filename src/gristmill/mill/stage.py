@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gristmill.blobs import Digest, computation_key, digest_of, requisition_key
-from gristmill.errors import BlobUnavailable, NotFound, PermanentFailure
+from gristmill.errors import BlobUnavailable, NotFound, NothingToSend, PermanentFailure, RecordIncomplete
 from gristmill.mill import memory, results
 from gristmill.mill.actions import ACTS, COMPUTES, FIND_REACH, translating
 from gristmill.mill.claims import Claim, Output
@@ -163,7 +163,7 @@ def _input_paths(job: Job) -> list[str]:
     paths = [blob.path for blob in sorted(job.token.blobs, key=_by_id) if blob.dependency_type == INPUT]
     expected = [blob for blob in derive.blobs(job.seat, job.stage) if blob.dependency is derive.Dependency.INPUT]
     if len(paths) != len(expected) or not all(paths):
-        raise PermanentFailure(f"{job.stage.name} has {len(paths)} input blobs instead of {len(expected)}")
+        raise RecordIncomplete(f"{job.stage.name} has {len(paths)} input blobs instead of {len(expected)}")
     return paths
 
 
@@ -178,14 +178,14 @@ def _requisition_paths(job: Job) -> list[str]:
     for requisition in mine:
         if not requisition.path:
             name = requisition.external_key.external_requisition_id
-            raise PermanentFailure(f"the requisition {name} was fulfilled here, but has no data")
+            raise RecordIncomplete(f"the requisition {name} was fulfilled here, but has no data")
     return [requisition.path for requisition in mine]
 
 
 def _output_id(job: Job) -> int:
     outputs = [blob.blob_id for blob in job.token.blobs if blob.dependency_type == OUTPUT]
     if len(outputs) != 1:
-        raise PermanentFailure(f"{job.stage.name} has {len(outputs)} output blobs instead of 1")
+        raise RecordIncomplete(f"{job.stage.name} has {len(outputs)} output blobs instead of 1")
     return outputs[0]
 
 
@@ -219,7 +219,7 @@ def _deliver(job: Job, output: Output, effort: Effort) -> None:
 
 def _send(job: Job, send: Send, path: Path, digest: Digest, effort: Effort) -> None:
     if not digest.length:
-        raise PermanentFailure(
+        raise NothingToSend(
             f"{job.stage.name} left nothing to send: no register is in the sketches",
             cure="Measure more events, or set a privacy budget with which noise is added.",
         )

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gristmill.errors import ConfigurationError, Unavailable
+from gristmill.errors import DatabaseUnavailable, DatabaseUnusable
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 BUSY_SECONDS = 30
@@ -87,9 +87,11 @@ async def _outages() -> AsyncIterator[None]:
         raise
 
 
-def _unavailable(failure: Exception) -> Unavailable:
+def _unavailable(failure: Exception) -> DatabaseUnavailable:
     what = getattr(failure, "orig", None) or failure
-    return Unavailable(f"the database did not answer: {what}", cure="Try again; if it stays so, look at the database.")
+    return DatabaseUnavailable(
+        f"the database did not answer: {what}", cure="Try again; if it stays so, look at the database."
+    )
 
 
 def _with_driver(url: str) -> URL:
@@ -97,7 +99,7 @@ def _with_driver(url: str) -> URL:
         parsed = make_url(url)
         return parsed.set(drivername=DRIVERS[parsed.get_backend_name()])
     except (KeyError, sqlalchemy.exc.ArgumentError):
-        raise ConfigurationError(
+        raise DatabaseUnusable(
             "the database URL is neither sqlite:// nor postgresql://",
             cure="Use sqlite:////absolute/path.db or postgresql://user@host/database.",
         ) from None
@@ -114,7 +116,7 @@ def _sqlite(url: URL) -> AsyncEngine:
             # Its journal and shared memory files take the permissions of the file.
             os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as failure:
-            raise ConfigurationError(
+            raise DatabaseUnusable(
                 f"the database {url.database} cannot be opened: {failure.strerror}",
                 cure="Make its directory, and give this user the right to write there.",
             ) from None

@@ -41,12 +41,14 @@ async def record_fact(
         raise PreconditionFailed(
             f"{computation.protocol.name} knows no {fact.value}: the kingdom takes this computation for another's"
         )
+    learned = False
     if hearing is Hearing.RECORD and fact not in await facts(transaction, computation):
         require_running(computation)
         if fact is Fact.KEYS_SET:
             await _learn(transaction, computation, details, entries)
+            learned = True
         await remember(transaction, computation, fact, "herald")
-    if await settle(transaction, computation, "herald"):
+    if await settle(transaction, computation, "herald") or learned:
         await change(transaction, computation, version=computation.version + 1)
     return await token(transaction, computation)
 
@@ -62,7 +64,6 @@ async def _learn(
         raise InvalidRequest("KEYS_SET comes with the participants in ring order, but details name none")
     await store_details(transaction, computation, learned)
     await overwrite_details(transaction, computation, entries)
-    await change(transaction, computation, version=computation.version + 1)
 
 
 class _Judged(NamedTuple):

@@ -58,9 +58,7 @@ class Population:
         try:
             self.start + timedelta(days=self.days)
         except OverflowError:
-            raise ConfigurationError(
-                f"{self.days} days from {self.start:%Y-%m-%d} end after the year 9999"
-            ) from None
+            raise ConfigurationError(f"{self.days} days from {self.start:%Y-%m-%d} end after the year 9999") from None
 
     def names(self) -> tuple[str, ...]:
         """The publishers, `publisher1` first."""

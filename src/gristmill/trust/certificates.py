@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from gristmill.errors import ConfigurationError, ParticipationInvalid
+from gristmill.errors import IdentityUnusable, ParticipationInvalid
 
 DEVELOPMENT = "INSECURE development"
 """Part of the common name of every root that `gristmill keys` makes."""
@@ -47,7 +47,7 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
             return x509.load_pem_x509_certificates(content)
         return [x509.load_der_x509_certificate(content)]
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
+        raise IdentityUnusable(
             f"the certificate {path} cannot be read: {_reason(error)}", cure="give a PEM or DER certificate"
         ) from None
 
@@ -98,18 +98,18 @@ class Roots:
             key_identifier = _root_key_identifier(certificate, f"the root {name}{where}")
             known = self._roots.setdefault(key_identifier, certificate)
             if known != certificate:
-                raise ConfigurationError(
+                raise IdentityUnusable(
                     f"two roots{where} have the key identifier {key_identifier.hex()}: {name} and "
                     f"{known.subject.rfc4514_string()}",
                     cure="find out which party's root is genuine and remove the other",
                 )
             if is_development(certificate) and not allow_development:
-                raise ConfigurationError(
+                raise IdentityUnusable(
                     f"the root {name}{where} is a development root, whose keys protect nothing",
                     cure="use real roots, or start with --allow-development-certificates on your own machine",
                 )
         if not self._roots:
-            raise ConfigurationError(
+            raise IdentityUnusable(
                 f"there is no root certificate{where}", cure="give a PEM bundle of root certificates"
             )
 
@@ -131,7 +131,7 @@ class Roots:
         """The root that `owner` is configured to have; `ConfigurationError` if the bundle lacks it."""
         root = self.get(key_identifier)
         if root is None:
-            raise ConfigurationError(
+            raise IdentityUnusable(
                 f"the bundle of roots has no certificate with the key identifier {key_identifier.hex()} of {owner}",
                 cure=f"add the root certificate of {owner} to --cert-collection-file",
             )
@@ -152,16 +152,16 @@ def _root_key_identifier(certificate: x509.Certificate, what: str) -> bytes:
     key_identifier = subject_key_identifier(certificate)
     cure = "give each party's self-signed root certificate, made with a subject key identifier"
     if not key_identifier:
-        raise ConfigurationError(f"{what} has no subject key identifier", cure=cure)
+        raise IdentityUnusable(f"{what} has no subject key identifier", cure=cure)
     if authority_key_identifier(certificate) not in (None, key_identifier):
-        raise ConfigurationError(f"{what} names another authority: it is not a root", cure=cure)
+        raise IdentityUnusable(f"{what} names another authority: it is not a root", cure=cure)
     try:
         certificate.verify_directly_issued_by(certificate)
         authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
         authority = False
     if not authority:
-        raise ConfigurationError(f"{what} is not a self-signed certificate authority", cure=cure)
+        raise IdentityUnusable(f"{what} is not a self-signed certificate authority", cure=cure)
     return key_identifier
 
 

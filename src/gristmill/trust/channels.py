@@ -17,7 +17,7 @@ import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, IdentityUnusable
 from gristmill.trust.certificates import pem
 from gristmill.trust.files import TlsFiles, read_private_file
 
@@ -136,7 +136,7 @@ def server_credentials(
 def _bundle(roots: Iterable[x509.Certificate]) -> bytes:
     bundle = pem(roots)
     if not bundle:  # without roots of its own the library would trust the public web's
-        raise ConfigurationError("no root certificate is given for a connection", cure="check --cert-collection-file")
+        raise IdentityUnusable("no root certificate is given for a connection", cure="check --cert-collection-file")
     return bundle
 
 
@@ -153,13 +153,13 @@ def _read_pair(identity: TlsFiles) -> tuple[bytes, bytes]:
         leaf = x509.load_pem_x509_certificate(chain)
         public_key = load_pem_private_key(key, password=None).public_key()
     except (OSError, ValueError, TypeError):
-        raise ConfigurationError(
+        raise IdentityUnusable(
             f"{identity.certificate_file} and {identity.key_file} are not a PEM certificate and its PEM key",
             cure="check --tls-cert-file and --tls-key-file",
         ) from None
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*form) != public_key.public_bytes(*form):
-        raise ConfigurationError(
+        raise IdentityUnusable(
             f"the key {identity.key_file} does not belong to the certificate {identity.certificate_file}",
             cure="give the pair that was issued together",
         )

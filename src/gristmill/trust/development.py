@@ -18,7 +18,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, FileUnusable
 from gristmill.trust import authority
 from gristmill.trust.certificates import Roots, read_certificate, subject_key_identifier
 from gristmill.trust.files import (
@@ -121,7 +121,7 @@ class DevelopmentKeys:
                 aggregator=str(layout["aggregator"]),
             )
         except (OSError, ValueError, KeyError, TypeError):
-            raise ConfigurationError(
+            raise FileUnusable(
                 f"{path} is missing or unreadable", cure=f"make the directory with `gristmill keys make {directory}`"
             ) from None
 
@@ -172,7 +172,7 @@ def make(
     _check_names([kingdom, *duchies, *data_providers, measurement_consumer], duchies, aggregator)
     make_private_directory(directory, what="the key directory")
     if any(directory.iterdir()):
-        raise ConfigurationError(f"{directory} is not empty", cure="give a new directory; keys are never overwritten")
+        raise FileUnusable(f"{directory} is not empty", cure="give a new directory; keys are never overwritten")
 
     def party(name: str, collection: str = "", identifier: str = "") -> Party:
         resource = f"{collection}/{identifier}" if collection else ""

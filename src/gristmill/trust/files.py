@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import FileExposed, FileUnusable
 from gristmill.secret import Secret
 
 
@@ -29,15 +29,15 @@ def read_private_file(path: Path, *, what: str) -> Secret:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise ConfigurationError(f"{what} {path} cannot be read: {error.strerror}", cure="check the flag") from None
+        raise FileUnusable(f"{what} {path} cannot be read: {error.strerror}", cure="check the flag") from None
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigurationError(f"{what} {path} is not a file", cure="check the flag")
+            raise FileUnusable(f"{what} {path} is not a file", cure="check the flag")
         _require_owner(path, status, what)
         mounted = status.st_uid == 0 and os.geteuid() != 0
         if stat.S_IMODE(status.st_mode) & (0o037 if mounted else 0o077):
-            raise ConfigurationError(
+            raise FileExposed(
                 f"{what} {path} can be read or written by other users (mode {stat.S_IMODE(status.st_mode):04o})",
                 cure=f"chmod 600 {path} (in Kubernetes: defaultMode: 0400 on the secret's volume, 0440 with fsGroup)",
             )
@@ -49,14 +49,12 @@ def require_private_directory(path: Path, *, what: str) -> None:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise ConfigurationError(
-            f"{what} {path} cannot be used: {error.strerror}", cure=f"mkdir -m 700 {path}"
-        ) from None
+        raise FileUnusable(f"{what} {path} cannot be used: {error.strerror}", cure=f"mkdir -m 700 {path}") from None
     if not stat.S_ISDIR(status.st_mode):
-        raise ConfigurationError(f"{what} {path} is not a directory", cure="give a directory")
+        raise FileUnusable(f"{what} {path} is not a directory", cure="give a directory")
     _require_owner(path, status, what)
     if stat.S_IMODE(status.st_mode) & 0o077:
-        raise ConfigurationError(
+        raise FileExposed(
             f"{what} {path} is open to other users (mode {stat.S_IMODE(status.st_mode):04o})", cure=f"chmod 700 {path}"
         )
 
@@ -66,7 +64,7 @@ def make_private_directory(path: Path, *, what: str) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"{what} {path} cannot be made: {error.strerror}", cure="give another place") from None
+        raise FileUnusable(f"{what} {path} cannot be made: {error.strerror}", cure="give another place") from None
     require_private_directory(path, what=what)
 
 
@@ -79,4 +77,4 @@ def write_private_file(path: Path, content: bytes) -> None:
 
 def _require_owner(path: Path, status: os.stat_result, what: str) -> None:
     if status.st_uid not in (0, os.geteuid()):
-        raise ConfigurationError(f"{what} {path} belongs to another user", cure=f"chown {os.geteuid()} {path}")
+        raise FileExposed(f"{what} {path} belongs to another user", cure=f"chown {os.geteuid()} {path}")

@@ -13,7 +13,7 @@ import tink
 from google.protobuf.message import Message
 from tink import hybrid, proto_keyset_format, secret_key_access
 
-from gristmill.errors import BadInput, ConfigurationError
+from gristmill.errors import BadInput, KeysetUnusable
 from gristmill.secret import Secret
 from gristmill.trust.files import read_private_file
 from gristmill.trust.signatures import TYPE_URL_PREFIX, parse
@@ -39,7 +39,7 @@ class PrivateKeyset:
             self._handle = proto_keyset_format.parse(serialized.expose(), secret_key_access.TOKEN)
             self._handle.primitive(hybrid.HybridDecrypt)
         except tink.TinkError:
-            raise ConfigurationError(
+            raise KeysetUnusable(
                 "the private keyset is not a binary Tink keyset for hybrid decryption",
                 cure="make one with `gristmill keys make`, or export it with Tinkey in binary format",
             ) from None

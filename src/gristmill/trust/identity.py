@@ -15,7 +15,7 @@ from cryptography import x509
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from gristmill.errors import ConfigurationError, ParticipationInvalid, PermissionDenied, Unauthenticated
+from gristmill.errors import FileUnusable, IdentityUnusable, ParticipationInvalid, PermissionDenied, Unauthenticated
 from gristmill.trust.certificates import Roots, authority_key_identifier, verify_leaf
 from wfa.measurement.config.authority_key_to_principal_map_pb2 import AuthorityKeyToPrincipalMap
 from wfa.measurement.config.duchy_cert_config_pb2 import DuchyCertConfig
@@ -48,7 +48,7 @@ class Parties:
             root = roots.of(key_identifier, owner=name)
             known, _ = self._parties.setdefault(key_identifier, (name, root))
             if known != name:
-                raise ConfigurationError(
+                raise IdentityUnusable(
                     f"{known} and {name} are configured with the same root {key_identifier.hex()}",
                     cure="give each party its own root certificate",
                 )
@@ -110,14 +110,14 @@ def read_duchies(path: Path, roots: Roots) -> dict[str, Duchy]:
     duchies: dict[str, Duchy] = {}
     for entry in config.duchies:
         if not entry.duchy_id or entry.duchy_id in duchies:
-            raise ConfigurationError(
+            raise FileUnusable(
                 f"{path} has {'a second entry for ' + entry.duchy_id if entry.duchy_id else 'an entry without an ID'}",
                 cure="give one entry to each duchy",
             )
         root = roots.of(entry.root_certificate_skid, owner=f"duchy {entry.duchy_id}")
         duchies[entry.duchy_id] = Duchy(entry.duchy_id, entry.computation_control_service_cert_host, root)
     if not duchies:
-        raise ConfigurationError(f"{path} names no duchy", cure="give one entry to each duchy, this one included")
+        raise FileUnusable(f"{path} names no duchy", cure="give one entry to each duchy, this one included")
     return duchies
 
 
@@ -132,7 +132,7 @@ def principal_parties(path: Path, roots: Roots) -> Parties:
     """The callers of `--authority-key-identifier-to-principal-map-file`, with names such as `dataProviders/{id}`."""
     entries: Sequence[AuthorityKeyToPrincipalMap.Entry] = _read_text(path, AuthorityKeyToPrincipalMap()).entries
     if not entries or not all(entry.principal_resource_name for entry in entries):
-        raise ConfigurationError(f"{path} names no principal, or one without a name", cure="give one entry to each")
+        raise FileUnusable(f"{path} names no principal, or one without a name", cure="give one entry to each")
     return Parties(((entry.principal_resource_name, entry.authority_key_identifier) for entry in entries), roots)
 
 
@@ -142,9 +142,7 @@ def _read_text(path: Path, message: _M) -> _M:
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         kind = message.DESCRIPTOR.name
-        raise ConfigurationError(
-            f"{path} cannot be read as {kind}: {reason}", cure=f"give a {kind} textproto"
-        ) from None
+        raise FileUnusable(f"{path} cannot be read as {kind}: {reason}", cure=f"give a {kind} textproto") from None
 
 
 def _first(facts: Mapping[str, Iterable[bytes]], name: str) -> bytes | None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tink import aead, proto_keyset_format, secret_key_access
 from tink.proto import tink_pb2
 
-from gristmill.errors import BlobCorrupt, ConfigurationError
+from gristmill.errors import KeysetUnusable, SealBroken
 from gristmill.secret import Secret
 from gristmill.trust.files import read_private_file
 
@@ -57,7 +57,7 @@ class Sealer:
             handle = proto_keyset_format.parse(key_encryption_keyset.expose(), secret_key_access.TOKEN)
             self._keyset: aead.Aead = handle.primitive(aead.Aead)
         except tink.TinkError:
-            raise ConfigurationError(
+            raise KeysetUnusable(
                 "the key-encryption keyset is not a binary Tink keyset with AEAD keys",
                 cure="make one with `gristmill keys make`, or export it with Tinkey in binary format",
             ) from None
@@ -91,7 +91,7 @@ class Sealer:
                 raise InvalidTag
             return Secret(key.decrypt(nonce, ciphertext, _place(table, row, column)))
         except (InvalidTag, ValueError):
-            raise BlobCorrupt(
+            raise SealBroken(
                 f"the sealed {column} of row {row} in {table} does not open: it was changed or belongs elsewhere",
                 cure="restore the row from a backup; the computation cannot go on without it",
             ) from None
@@ -100,7 +100,7 @@ class Sealer:
         try:
             return bytes(self._keyset.decrypt(bytes(computation_key), _WRAPPED))
         except tink.TinkError:
-            raise ConfigurationError(
+            raise KeysetUnusable(
                 "a computation's key was not wrapped by any key of this key-encryption keyset",
                 cure="start with the keyset that was in use when the computation was created; rotation keeps old keys",
             ) from None

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from google.protobuf.message import DecodeError, Message
 
-from gristmill.errors import ConfigurationError, ParticipationInvalid
+from gristmill.errors import IdentityUnusable, ParticipationInvalid
 from gristmill.trust.certificates import read_certificate, verify_leaf
 from gristmill.trust.files import read_private_file
 from wfa.measurement.api.v2alpha.crypto_pb2 import SignedMessage
@@ -51,9 +51,9 @@ class Signer:
 
     def __init__(self, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, certificate: x509.Certificate) -> None:
         if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise ConfigurationError("the consent-signaling key is neither EC nor RSA", cure="make an EC P-256 key")
+            raise IdentityUnusable("the consent-signaling key is neither EC nor RSA", cure="make an EC P-256 key")
         if _encoded(key.public_key()) != _encoded(certificate.public_key()):
-            raise ConfigurationError(
+            raise IdentityUnusable(
                 "the consent-signaling key does not belong to its certificate", cure="give the pair that was issued"
             )
         self._key = key
@@ -66,7 +66,7 @@ class Signer:
         try:
             private_key = load_der_private_key(content.expose(), password=None)
         except (ValueError, TypeError):
-            raise ConfigurationError(f"{key} is not a PKCS#8 DER key", cure="convert it with openssl pkcs8") from None
+            raise IdentityUnusable(f"{key} is not a PKCS#8 DER key", cure="convert it with openssl pkcs8") from None
         return cls(private_key, read_certificate(certificate))  # type: ignore[arg-type]
 
     def sign(self, data: bytes) -> Signature:
