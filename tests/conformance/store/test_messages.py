@@ -51,6 +51,15 @@ async def test_an_early_start_that_changes_nothing_visible_keeps_the_version(sto
     assert (await store.record_fact("c1", Fact.STARTED)).version == token.version
 
 
+async def test_a_key_set_counts_as_one_change_whether_it_moves_the_computation_or_not(store: Store) -> None:
+    waiting = await bring_to(store, Stage.WAIT_REQUISITIONS_AND_KEY_SET)
+    moved = await keys_set(store)
+    assert where(moved) is Stage.CONFIRMATION_PHASE
+    created = await create(store, "c2")
+    early = await keys_set(store, "c2")
+    assert (moved.version, early.version) == (waiting.version + 1, created.version + 1)
+
+
 async def test_a_fact_said_twice_changes_nothing_the_second_time(store: Store) -> None:
     token = await bring_to(store, Stage.WAIT_TO_START)
     assert await keys_set(store) == token
