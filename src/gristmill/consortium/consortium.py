@@ -18,6 +18,7 @@ from gristmill.consumer.keys import ConsumerKeys
 from gristmill.edp.events import EventFile
 from gristmill.trust import development
 from gristmill.trust.channels import Target
+from gristmill.trust.development import DevelopmentKeys
 from gristmill.trust.files import make_private_directory, write_private_file
 
 DUCHIES: Final = ("worker1", "worker2", "aggregator")
@@ -48,13 +49,21 @@ class Consortium:
     Args:
         directory: new or empty; receives `keys/`, `logs/` and a directory of state for each party.
         events: data provider -> its file, or CSV text with the columns date and tailnum, which is written to one.
+        keys: of the consortium that ran in this directory before, which goes on; None: new keys, a new consortium.
     """
 
-    def __init__(self, directory: Path, events: Mapping[str, EventFile | str], options: Options | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        events: Mapping[str, EventFile | str],
+        options: Options | None = None,
+        *,
+        keys: DevelopmentKeys | None = None,
+    ) -> None:
         self.directory, self.options = directory.absolute(), options or Options()
         make_private_directory(self.directory, what="the consortium's directory")
         duchies = tuple(self.options.duchies)
-        self.keys = development.make(self.directory / "keys", duchies=duchies, data_providers=tuple(events))
+        self.keys = keys or development.make(self.directory / "keys", duchies=duchies, data_providers=tuple(events))
         ports = iter(free_ports(1 + 4 * len(duchies)))
         self.wiring = Wiring(
             directory=self.directory,
@@ -104,8 +113,12 @@ class Consortium:
         """PartyFailed if a process has ended by itself."""
         self.processes.check()
 
-    def stop(self) -> None:
-        self.processes.stop()
+    def stop(self, *, grace_seconds: float = 10) -> None:
+        """Mills first, which put their stages back while their duchies still answer, and data providers; then servers."""
+        servers = ("kingdom", *self.wiring.ports)
+        workers = [child for child in self.processes.children if child.name not in servers]
+        self.processes.stop(workers, grace_seconds=grace_seconds)
+        self.processes.stop(grace_seconds=grace_seconds)
 
     def consumer(self) -> Consumer:
         """The measurement consumer's connection to the kingdom."""

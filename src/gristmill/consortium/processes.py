@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,19 +91,20 @@ class Processes:
         """Stop watching a child that was ended on purpose."""
         self.children.remove(child)
 
-    def stop(self, *, grace_seconds: float = 10) -> None:
-        """Ask all to end, the last started first, and kill those that have not after the grace."""
-        for child in reversed(self.children):
+    def stop(self, children: Collection[Child] | None = None, *, grace_seconds: float = 10) -> None:
+        """Ask these (None: all) to end, the last started first, and kill those that have not after the grace."""
+        ending = self.children if children is None else children
+        for child in reversed(list(ending)):
             if child.process.poll() is None:
                 child.process.terminate()
         until = time.monotonic() + grace_seconds
-        for child in self.children:
+        for child in list(ending):
             try:
                 child.process.wait(max(until - time.monotonic(), 0.01))
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
-        self.children.clear()
+            self.children.remove(child)
 
     def __enter__(self) -> Self:
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)

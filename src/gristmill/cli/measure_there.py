@@ -1,0 +1,122 @@
+"""`gristmill measure --consortium DIR`: asked of a consortium that runs already."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill.cli import measure
+
+if TYPE_CHECKING:
+    from gristmill.measure.question import Question
+    from gristmill.standing.record import Record
+
+FIXED = (
+    *("events", "id_column", "integer_ids", "where", "time_column", "duchies", "keep"),
+    *("decay_rate", "sketch_size", "sampling_indicator_size"),
+)
+"""What a running consortium has decided on already."""
+ASKED = (
+    *("max_frequency", "reach_epsilon", "reach_delta", "frequency_epsilon", "frequency_delta", "vid_sampling"),
+    *("start", "end", "data_provider"),
+)
+"""What a measurement that was asked before has decided on already."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a running consortium, in place of --events")
+    group.add_argument(
+        "--consortium",
+        type=Path,
+        metavar="DIR",
+        help="measure with the one that `gristmill consortium up DIR` started; it has the events and the sketch",
+    )
+    group.add_argument(
+        "--data-provider", action="append", default=[], metavar="NAME", help="only these of its data providers; repeat"
+    )
+    group.add_argument(
+        "--measurement", metavar="ID", help="wait for one that was asked of it before instead of asking a new one"
+    )
+    flags = {action.dest: (action.option_strings[0], action.default) for action in parser._actions if action.dest in
+             (*FIXED, *ASKED)}  # fmt: skip
+    parser.set_defaults(flags=flags)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and show the answer as `gristmill measure` does; what is asked stays on record in the directory."""
+    from rich.console import Console
+
+    from gristmill.errors import ConfigurationError, GristmillError
+    from gristmill.measure.present import show_failure
+    from gristmill.measure.run import resume, submit
+    from gristmill.standing.record import note, noted
+    from gristmill.standing.standing import Standing
+
+    _refuse(arguments, FIXED, "is the consortium's to say", "Leave it out: it was settled by gristmill consortium up.")
+    directory: Path = arguments.consortium.expanduser().absolute()
+    running = Standing.attach(directory)
+    record, progress = running.record, Console(stderr=True)
+    name = ""
+    if arguments.measurement is None:
+        question, chosen = _question(arguments, record), tuple(arguments.data_provider)
+    else:
+        _refuse(
+            arguments, ASKED, "was settled when the measurement was asked", "Leave it out, or leave out --measurement."
+        )
+        name, question, chosen = noted(directory, record, arguments.measurement)
+    publishers = record.publishers(question, chosen)
+    measure.introduce(question, publishers, progress)
+
+    def created(given: str) -> None:
+        nonlocal name
+        name = given
+        note(directory, name, question, chosen)
+        progress.print(f"Measurement {name.rpartition('/')[2]}", markup=False, highlight=False)
+
+    try:
+        if name:
+            finished = resume(running, name, progress, timeout=arguments.timeout)
+        else:
+            parties = [publisher.party for publisher in publishers]
+            finished = submit(
+                running, question, progress, data_providers=parties, timeout=arguments.timeout, on_created=created
+            )
+        measure.show_answer(arguments, question, publishers, finished)
+    except ConfigurationError:
+        raise
+    except GristmillError as error:
+        show_failure(error, directory / "logs", progress)
+        if name:
+            again = f"gristmill measure --consortium {directory} --measurement {name.rpartition('/')[2]}"
+            progress.print(
+                f"{again} waits for it, or tells its end again.", markup=False, highlight=False, soft_wrap=True
+            )
+        if arguments.json:
+            measure.print_error(error, directory / "logs")
+        return 1
+    return 0
+
+
+def _question(arguments: argparse.Namespace, record: Record) -> Question:
+    from gristmill.consumer.request import Privacy
+
+    return record.question(
+        reach=Privacy(arguments.reach_epsilon, arguments.reach_delta),
+        frequency=Privacy(arguments.frequency_epsilon, arguments.frequency_delta),
+        maximum_frequency=arguments.max_frequency,
+        sampling=arguments.vid_sampling,
+        start=arguments.start,
+        end=arguments.end,
+    )
+
+
+def _refuse(arguments: argparse.Namespace, names: tuple[str, ...], why: str, cure: str) -> None:
+    from gristmill.errors import ConfigurationError
+
+    flags: Mapping[str, tuple[str, Any]] = arguments.flags
+    for name in names:
+        flag, default = flags[name]
+        if getattr(arguments, name) != default:
+            raise ConfigurationError(f"{flag} {why}", cure=cure)
