@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -30,12 +30,22 @@ _KNOWN_CRITICAL = {
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
 }
 
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a certificate's parts raises for one that its owner has made up: parts are parsed when asked for."""
+
 
 def parse_der(der: bytes, *, what: str) -> x509.Certificate:
     """A certificate from a message; `ParticipationInvalid` names `what` when it is none."""
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except _MALFORMED:
         raise ParticipationInvalid(f"{what} is not a DER certificate", cure="ask its owner for a valid one") from None
 
 
@@ -179,7 +189,15 @@ def verify_leaf(
     def refuse(reason: str) -> ParticipationInvalid:
         return ParticipationInvalid(f"{what} ({leaf.subject.rfc4514_string()}) {reason}", cure=cure)
 
-    now = at or datetime.now(UTC)
+    try:
+        _hold_against(leaf, root, at or datetime.now(UTC), refuse)
+    except _MALFORMED:
+        raise ParticipationInvalid(f"{what} is malformed, or has a key of an unknown kind", cure=cure) from None
+
+
+def _hold_against(
+    leaf: x509.Certificate, root: x509.Certificate, now: datetime, refuse: Callable[[str], ParticipationInvalid]
+) -> None:
     for certificate, whose in ((leaf, ""), (root, "was issued by a root that ")):
         if now < certificate.not_valid_before_utc:
             raise refuse(f"{whose}is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")

@@ -110,6 +110,34 @@ def test_bytes_that_are_no_certificate_are_refused_by_name() -> None:
         parse_der(b"\x30\x03abc", what="the certificate of duchy worker2")
 
 
+def resigned(old: bytes, new: bytes) -> tuple[bytes, x509.Certificate]:
+    """A leaf with `old` replaced by `new` of the same length, properly signed by its root; and the root."""
+    key, root = certificate()
+    usage = x509.KeyUsage(True, *[False] * 8)
+    _, leaf = certificate(subject="leaf", issuer_key=key, authority=False, extensions=((usage, True),))
+    assert old in leaf.tbs_certificate_bytes
+    signed = leaf.tbs_certificate_bytes.replace(old, new)
+    signature = b"\x00" + key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    content = signed + algorithm + b"\x03" + bytes([len(signature)]) + signature
+    return b"\x30\x82" + len(content).to_bytes(2, "big") + content, root
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a003020102", "a003020105"),  # version 6
+        ("06082a8648ce3d030107", "06082a8648ce3d030163"),  # a key on a curve that there is not
+        ("0603551d0f", "0603551d13"),  # an extension twice
+    ],
+    ids=["version", "curve", "extension"],
+)
+def test_a_certificate_that_its_owner_made_up_is_refused_and_not_stumbled_over(old: str, new: str) -> None:
+    der, root = resigned(bytes.fromhex(old), bytes.fromhex(new))
+    with pytest.raises(ParticipationInvalid, match="the certificate of worker1 is"):
+        verify_leaf(parse_der(der, what="the certificate of worker1"), root, what="the certificate of worker1")
+
+
 def test_roots_are_found_by_their_key_identifier() -> None:
     other = Root.create("worker2")
     roots = Roots([ROOT.certificate, other.certificate, ROOT.certificate], allow_development=True)
