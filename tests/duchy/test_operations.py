@@ -226,3 +226,12 @@ async def test_an_intervention_without_a_reason_is_wrong_usage(duchy: Duchy, run
         with pytest.raises(SystemExit) as ended:
             await run(duchy, action, ID)
         assert ended.value.code == 2
+
+
+async def test_a_failure_is_shown_with_its_reason(duchy: Duchy, kingdom: Kingdom, run: Command) -> None:
+    kingdom.say(computation(Computation.FAILED))
+    await in_stage(duchy, Llv2.COMPLETE)
+    shown = await parsed(run(duchy, "show", ID, "--json"))
+    assert (shown["state"], shown["ending"]) == ("FAILED", "FAILED: the kingdom says that it is FAILED")
+    _, out, _ = await run(duchy, "show", ID)
+    assert "the kingdom says that it is FAILED" in out

@@ -47,6 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     except GristmillError as error:
         show_failure(error, directory / "logs", console)
         return 1
+    except (KeyboardInterrupt, SystemExit):
+        if not keep:
+            shutil.rmtree(directory)
+        raise
     if keep:
         console.print(f"\nKeys, state and logs: {directory}", soft_wrap=True)
     else:

@@ -114,7 +114,7 @@ class Consortium:
         self.processes.check()
 
     def stop(self, *, grace_seconds: float = 10) -> None:
-        """Mills first, which put their stages back while their duchies still answer, and data providers; then servers."""
+        """Mills, which put their stages back while their duchies still answer, and data providers; then servers."""
         servers = ("kingdom", *self.wiring.ports)
         workers = [child for child in self.processes.children if child.name not in servers]
         self.processes.stop(workers, grace_seconds=grace_seconds)

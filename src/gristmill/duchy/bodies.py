@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from gristmill.errors import InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
     from gristmill.blobs import BlobStore, Digest
+
+T = TypeVar("T")
 
 BLOCK: Final = 1024 * 1024
 """Bytes handed to the blob store at once."""
@@ -73,7 +75,7 @@ async def keep(
         raise InvalidRequest(f"{what} is announced with {promise.length} bytes; {limit} is the most")
     running, length = sha256(), 0
     writer_context = blobs.write(key)
-    writer = await asyncio.to_thread(writer_context.__enter__)
+    writer = await _finished(writer_context.__enter__)
 
     def append(block: bytes) -> None:
         running.update(block)
@@ -85,7 +87,7 @@ async def keep(
                 length += len(block)
                 if length > limit:
                     raise InvalidRequest(f"{what} has more than {limit} bytes")
-                await asyncio.to_thread(append, block)
+                await _finished(append, block)
         if not length and not (may_be_empty and promise.length == 0):
             raise InvalidRequest(f"{what} is empty")
         if promise.length is not None and promise.length != length:
@@ -94,10 +96,27 @@ async def keep(
             raise InvalidRequest(f"{what} has {length} bytes, which is not a multiple of {unit}")
         if promise.sha256 is not None and not hmac.compare_digest(promise.sha256, running.digest()):
             raise InvalidRequest(f"{what} differs from the SHA-256 that was sent with it")
-        return await asyncio.to_thread(writer.commit)
+        try:
+            return await _finished(writer.commit)
+        except asyncio.CancelledError:
+            # It was committed all the same, or not: nobody will record it.
+            await _finished(blobs.delete, key)
+            raise
     finally:
         # Not committed: the writer removes what it has written, also when the sender's stream breaks (CancelledError).
-        await asyncio.shield(asyncio.to_thread(writer_context.__exit__, None, None, None))
+        await _finished(writer_context.__exit__, None, None, None)
+
+
+async def _finished(step: Callable[..., T], *arguments: object) -> T:
+    """What `step` gives, in a thread. A cancellation waits for its end: no two steps may work on one file at once."""
+    task = asyncio.ensure_future(asyncio.to_thread(step, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # seen: who cancelled is told nothing else
+        raise
 
 
 async def drop(chunks: AsyncIterator[bytes]) -> None:
@@ -105,7 +124,8 @@ async def drop(chunks: AsyncIterator[bytes]) -> None:
     dropped = 0
     async with _patience() as more:
         async for chunk in chunks:
-            more()
+            if chunk:
+                more()
             dropped += len(chunk)
             if dropped > POLITENESS:
                 return
@@ -123,9 +143,11 @@ async def _patience() -> AsyncIterator[Callable[[], None]]:
 
 
 async def _blocks(chunks: AsyncIterator[bytes], more: Callable[[], None]) -> AsyncIterator[bytes]:
-    """The chunks gathered into blocks; `more` is called for each chunk."""
+    """The chunks gathered into blocks; `more` is called for each chunk that has bytes: others are no progress."""
     gathered, size = [], 0
     async for chunk in chunks:
+        if not chunk:
+            continue
         more()
         gathered.append(chunk)
         size += len(chunk)

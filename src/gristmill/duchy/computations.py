@@ -17,7 +17,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gristmill.blobs import computation_key, requisition_key
 from gristmill.duchy import bodies
-from gristmill.duchy.status import Context, metadata
+from gristmill.duchy.status import Context, message_of, metadata
 from gristmill.errors import GristmillError, InvalidRequest, PreconditionFailed
 from gristmill.observe.logs import logger
 from gristmill.proto.duchy.leases_pb2 import BlobDigest
@@ -101,7 +101,8 @@ class Computations(ComputationsServicer):
         self, request: wire.FinishComputationRequest, context: Context
     ) -> wire.FinishComputationResponse:
         guard = guard_of(context, request.token)
-        token = await self._store.finish(request.token, request.ending_computation_stage, request.reason, guard)
+        stage, why = request.ending_computation_stage, message_of(context)
+        token = await self._store.finish(request.token, stage, request.reason, guard, why)
         reason = ComputationDetails.CompletedReason.Name(token.computation_details.ending_state)
         self._tell(
             token, f"finished as {reason}", guard.owner if isinstance(guard, Fence) else request.token.lock_owner

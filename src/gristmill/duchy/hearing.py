@@ -17,7 +17,7 @@ import grpc
 from gristmill.duchy import by_wire, names
 from gristmill.duchy.creation import create_request
 from gristmill.duchy.key_sets import fulfilled_requisitions, with_participants
-from gristmill.duchy.status import where
+from gristmill.duchy.status import LONGEST_MESSAGE, MESSAGE_KEY, where
 from gristmill.errors import GristmillError
 from gristmill.observe.logs import logger
 from gristmill.proto.duchy import orchestration_pb2
@@ -157,7 +157,8 @@ class Hearing:
         """The kingdom has ended it: end it here too, then forget it where its state is among the deletable."""
         computation_id = names.parse_computation(computation.name)
         if computation.state != Computation.SUCCEEDED:
-            self._finish_failed(computation_id)
+            state = Computation.State.Name(computation.state)
+            self._finish_failed(computation_id, f"the kingdom says that it is {state}")
         if computation.state in self._deletable:
             self._best_effort("delete", lambda: self._persist(lambda: self._delete(computation_id)))
 
@@ -173,12 +174,12 @@ class Hearing:
                 lambda: self._services.participants.FailComputationParticipant(failure, timeout=DEADLINE)
             ),
         )
-        self._finish_failed(computation_id)
+        self._finish_failed(computation_id, message)
 
-    def _finish_failed(self, computation_id: str) -> None:
-        self._best_effort("finish", lambda: self._persist(lambda: self._finish(computation_id)))
+    def _finish_failed(self, computation_id: str, why: str) -> None:
+        self._best_effort("finish", lambda: self._persist(lambda: self._finish(computation_id, why)))
 
-    def _finish(self, computation_id: str) -> None:
+    def _finish(self, computation_id: str, why: str) -> None:
         token = self._token(computation_id)
         computation_type, number = registry.stage_of(token.computation_stage)
         complete = registry.complete(computation_type)
@@ -189,7 +190,8 @@ class Hearing:
             ending_computation_stage=registry.wire_stage_of(computation_type, complete),
             reason=ComputationDetails.FAILED,
         )
-        self._services.computations.FinishComputation(request, timeout=DEADLINE)
+        said = ((MESSAGE_KEY, why[:LONGEST_MESSAGE].encode()),)
+        self._services.computations.FinishComputation(request, timeout=DEADLINE, metadata=said)
 
     def _delete(self, computation_id: str) -> None:
         local_id = self._token(computation_id).local_computation_id

@@ -19,6 +19,8 @@ from gristmill.errors import GristmillError
 from gristmill.observe.logs import logger
 
 DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
+MESSAGE_KEY = "gristmill-message-bin"
+LONGEST_MESSAGE = 1000
 _DETAILS_KEY = "grpc-status-details-bin"
 
 _FAULTS = frozenset({
@@ -125,6 +127,13 @@ def metadata(context: Context) -> dict[str, str]:
     """The caller's metadata that are text."""
     found: Any = context.invocation_metadata() or ()
     return {key: value for key, value in found if isinstance(value, str)}
+
+
+def message_of(context: Context) -> str:
+    """What the caller says for people in `gristmill-message-bin`: UTF-8, cut to LONGEST_MESSAGE characters."""
+    found: Any = context.invocation_metadata() or ()
+    said = next((value for key, value in found if key == MESSAGE_KEY), b"")
+    return said.decode(errors="replace")[:LONGEST_MESSAGE] if isinstance(said, bytes) else ""
 
 
 async def first(stream: AsyncIterator[Any]) -> Any | None:

@@ -115,7 +115,7 @@ class Activity:
         request: Request,
         *,
         timeout: float,
-        metadata: Sequence[tuple[str, str]] = (),
+        metadata: Sequence[tuple[str, str | bytes]] = (),
     ) -> Response:
         """Make a unary call that ends when the work is to stop, with its reason. RpcError as usual."""
         import grpc

@@ -162,10 +162,10 @@ class Claim:
         self.check()
         self.api.advance(self, request)
 
-    def finish(self, reason: ComputationDetails.CompletedReason.ValueType) -> None:
-        """End the computation here, and lose the claim by that."""
+    def finish(self, reason: ComputationDetails.CompletedReason.ValueType, why: str = "") -> None:
+        """End the computation here, and lose the claim by that. `why` is for people, and without secrets."""
         self.check()
-        self.api.finish(self, reason)
+        self.api.finish(self, reason, why)
 
     def put_back(self, reason: PutBackReason, delay: float, message: str) -> None:
         """Give the stage back to the queue. Possible after the work was stopped, never after the claim ran out."""

@@ -175,7 +175,7 @@ class InternalApi:
         with calling(CALLEE, "AdvanceComputationStage"):
             self._write(claim, self._computations.AdvanceComputationStage, request)
 
-    def finish(self, claim: Claim, reason: ComputationDetails.CompletedReason.ValueType) -> None:
+    def finish(self, claim: Claim, reason: ComputationDetails.CompletedReason.ValueType, why: str) -> None:
         computation_type, _ = registry.stage_of(claim.token.computation_stage)
         request = pb.FinishComputationRequest(
             token=claim.token,
@@ -183,7 +183,7 @@ class InternalApi:
             reason=reason,
         )
         with calling(CALLEE, "FinishComputation"):
-            self._write(claim, self._computations.FinishComputation, request)
+            self._write(claim, self._computations.FinishComputation, request, why)
 
     def put_back(self, claim: Claim, reason: PutBackReason, delay: int, message: str) -> None:
         if claim.fence is None:
@@ -223,12 +223,14 @@ class InternalApi:
         return min(self._deadline, claim.time_left())
 
     def _write(
-        self, claim: Claim, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request
+        self, claim: Claim, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request, why: str = ""
     ) -> Response:
-        """A write under the claim's guard. It ends, with the reason, when the work is to stop."""
-        metadata: tuple[tuple[str, str], ...] = ()
+        """A write under the claim's guard. It ends, with the reason, when the work is to stop. `why` is for people."""
+        metadata: tuple[tuple[str, str | bytes], ...] = ()
         if claim.fence is not None:
             metadata = (("gristmill-fence", str(claim.fence)), ("gristmill-owner", self.owner))
+        if why:
+            metadata = (*metadata, ("gristmill-message-bin", why[:1000].encode()))
         return claim.activity.call(method, request, timeout=self._timeout(claim), metadata=metadata)
 
 

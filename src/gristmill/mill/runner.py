@@ -223,10 +223,10 @@ class Runner:
         log.error("failing the computation", error=str(error))
         self._services.kingdom.fail(claim.token, str(error), claim.activity)
         try:
-            claim.finish(ComputationDetails.FAILED)
+            claim.finish(ComputationDetails.FAILED, str(error))
         except Transient:
             claim.refresh()
-            claim.finish(ComputationDetails.FAILED)
+            claim.finish(ComputationDetails.FAILED, str(error))
 
 
 def _waited_too_long(claim: Claim) -> bool:

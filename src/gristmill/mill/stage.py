@@ -155,7 +155,7 @@ def _missing_at_first(job: Job) -> Iterator[None]:
         yield
     except NotFound as error:
         if job.token.attempt > MISSING_BLOB_ATTEMPTS:
-            raise PermanentFailure(error.message) from error
+            raise RecordIncomplete(error.message) from error
         raise BlobUnavailable(error.message) from error
 
 

@@ -48,6 +48,7 @@ def shown(told: ComputationSummary, now: datetime, peers: Sequence[PeerStage] | 
     """One alone; `peers` is what those who were asked said, None if nobody was."""
     by_duchy = {peer.duchy: peer for peer in peers or ()}
     described = listed(told, now)
+    described["ending"] = told.ending or None
     described["participants"] = [{"duchy": each.duchy, "role": each.role} for each in told.participants]
     described["deliveries"] = [_delivery(each, by_duchy.get(each.receiver)) for each in told.deliveries]
     if peers is not None:

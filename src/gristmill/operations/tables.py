@@ -39,7 +39,7 @@ def computation(row: Described, now: datetime) -> RenderableType:
         _add(facts, "waiting for" if row["kind"] == "wait" else "doing", _doing(row, now) or "says nothing yet")
         _add(facts, "earlier attempts", _counts(row, now))
     else:
-        _add(facts, "ended", f"{row['state']}, {_age(row['stage_entered'], now)} ago")
+        _add(facts, "ended", f"{_age(row['stage_entered'], now)} ago, {row['ending'] or row['state']}")
     if row["missing_requisitions"]:
         _add(facts, "missing requisitions", ", ".join(row["missing_requisitions"]))
     _add(facts, "created", f"{row['created']} ({_age(row['created'], now)} ago)")

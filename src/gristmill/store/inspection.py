@@ -76,6 +76,10 @@ async def summary(transaction: Transaction, global_id: str) -> ComputationSummar
         began = await transaction.first(select(columns.began).where(mine, columns.fence == computation.fence))
         if began is not None:
             told.MergeFrom(ComputationSummary(claim_time=timestamp(began["began"])))
+    if computation.ended:
+        columns = tables.events.c
+        ends = select(columns.detail).where(columns.computation == computation.id, columns.kind == "ended")
+        told.ending = next(iter(await transaction.column(ends)), told.ending_state)
     await _add_deliveries(transaction, computation, told)
     return told
 

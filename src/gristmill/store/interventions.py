@@ -102,7 +102,9 @@ async def cancel(transaction: Transaction, global_id: str, operator: Operator) -
         attempt = row["next_attempt"] - 1 if row else 0
         await note(transaction, computation, CANCELED, operator.reason, actor=operator.actor, attempt=attempt)
         # Not the lease's doing: the mill that holds it is refused from now on, whatever it asks for.
-        await end(transaction, computation, ComputationDetails.CANCELED, operator.actor, by_fence=None)
+        await end(
+            transaction, computation, ComputationDetails.CANCELED, operator.actor, by_fence=None, why=operator.reason
+        )
     found = await _noted(transaction, computation, CANCELED)
     if not found:
         state = ComputationDetails.CompletedReason.Name(computation.details.ending_state)

@@ -194,6 +194,7 @@ async def finish(
     ending_stage: ComputationStage,
     reason: ComputationDetails.CompletedReason.ValueType,
     guard: Guard,
+    why: str,
 ) -> ComputationToken:
     computation = await find(transaction, told.local_computation_id, lock=True)
     complete = registry.complete(computation.type)
@@ -209,7 +210,7 @@ async def finish(
     if reason == ComputationDetails.SUCCEEDED and stage is not seat.path[-1].stage:
         raise PreconditionFailed(f"a computation cannot succeed in {stage.name}, before the end of its path")
     fence = computation.fence if computation.owner else None
-    await end(transaction, computation, reason, actor_of(guard), by_fence=fence)
+    await end(transaction, computation, reason, actor_of(guard), by_fence=fence, why=why)
     return await token(transaction, computation)
 
 
@@ -220,6 +221,7 @@ async def end(
     actor: str,
     *,
     by_fence: int | None,
+    why: str,
 ) -> None:
     """From any stage. Its key is destroyed, and with it all that was sealed under it."""
     complete = registry.complete(computation.type)
@@ -243,7 +245,8 @@ async def end(
     mine = tables.requisitions.c.computation == computation.id
     await transaction.run(update(tables.requisitions).where(mine).values(sealed_details=None))
     await add_stage(transaction, computation, next_attempt=1)
-    await note(transaction, computation, "ended", ComputationDetails.CompletedReason.Name(reason), actor=actor)
+    name = ComputationDetails.CompletedReason.Name(reason)
+    await note(transaction, computation, "ended", f"{name}: {why}" if why else name, actor=actor)
 
 
 async def _ended_before(

@@ -149,14 +149,16 @@ class Store:
         ending_stage: ComputationStage,
         reason: ComputationDetails.CompletedReason.ValueType,
         guard: Guard,
+        why: str = "",
     ) -> ComputationToken:
         """End the computation, from any stage; SUCCEEDED only from the end of its path. Its key is destroyed.
 
         A repeat with the same reason returns the token; with another one PreconditionFailed: the first end stands.
-        NotFound; Conflict; LeaseLost; InvalidRequest: not the terminal stage, reason unset.
+        why: for people, among the events; no secrets. NotFound; Conflict; LeaseLost; InvalidRequest: not the terminal
+        stage, reason unset.
         """
         async with self._write() as transaction:
-            ended = await stages.finish(transaction, token, ending_stage, reason, guard)
+            ended = await stages.finish(transaction, token, ending_stage, reason, guard, why)
         await self._database.scrub()
         return ended
 

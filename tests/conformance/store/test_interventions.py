@@ -129,7 +129,7 @@ async def test_a_canceled_computation_has_ended_and_nobody_gets_it(store: Store)
     assert (summary.stage, summary.ending_state) == ("COMPLETE", "CANCELED")
     assert await store.claim(LLV2, "mill", MINUTE) is None
     told = [(event.kind, event.detail) for event in (await store.events("c1")).events[-2:]]
-    assert told == [("canceled", ANN.reason), ("ended", "CANCELED")]
+    assert told == [("canceled", ANN.reason), ("ended", f"CANCELED: {ANN.reason}")]
 
 
 async def test_the_secrets_of_a_canceled_computation_are_gone(store: Store) -> None:
@@ -174,6 +174,12 @@ async def test_what_has_ended_otherwise_cannot_be_canceled(store: Store) -> None
     with pytest.raises(PreconditionFailed, match="FAILED"):
         await store.cancel("c1", ANN)
     assert await store.token("c1") == ended
+
+
+async def test_why_a_computation_ended_is_told(store: Store) -> None:
+    token = await create(store)
+    await store.finish(token, COMPLETE, FAILED, version_of(token), "GM-4001: a point is off the curve")
+    assert (await store.summary("c1")).ending == "FAILED: GM-4001: a point is off the curve"
 
 
 async def test_an_unknown_computation_is_neither_retried_nor_canceled(store: Store) -> None:

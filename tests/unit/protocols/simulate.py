@@ -58,7 +58,7 @@ class Defect(Enum):
     ANYBODY_FILLS_A_SLOT = auto()
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     pass
 
 

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from gristmill.proto.duchy import leases_pb2 as gristmill_dot_proto_dot_duchy_dot_leases__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&gristmill/proto/duchy/inspection.proto\x12\x0fgristmill.duchy\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"gristmill/proto/duchy/leases.proto\"\xbc\x06\n\x12\x43omputationSummary\x12\x1d\n\x15global_computation_id\x18\x01 \x01(\t\x12\x18\n\x10\x63omputation_type\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x13\n\x0blease_owner\x18\x07 \x01(\t\x12\x35\n\x11lease_expire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10lease_renew_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08progress\x18\n \x01(\x0b\x32\x19.gristmill.duchy.Progress\x12\x13\n\x0bwaiting_for\x18\x0b \x03(\t\x12\x1b\n\x13waiting_for_duchies\x18\x0c \x03(\t\x12\x1c\n\x14missing_requisitions\x18\r \x03(\t\x12\x14\n\x0c\x65nding_state\x18\x0e \x01(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06\x63ounts\x18\x11 \x01(\x0b\x32\x1e.gristmill.duchy.AttemptCounts\x12\r\n\x05\x64uchy\x18\x12 \x01(\t\x12\x32\n\x0cparticipants\x18\x13 \x03(\x0b\x32\x1c.gristmill.duchy.Participant\x12-\n\ndeliveries\x18\x14 \x03(\x0b\x32\x19.gristmill.duchy.Delivery\x12\x34\n\x10stage_enter_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclaim_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63laimable_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x0bParticipant\x12\r\n\x05\x64uchy\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"\xa2\x02\n\x08\x44\x65livery\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08receiver\x18\x02 \x01(\t\x12\x0f\n\x07sent_in\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.gristmill.duchy.Delivery.State\x12\x12\n\nawaited_in\x18\x05 \x01(\t\x12\x19\n\x11\x61waited_in_number\x18\x06 \x01(\x05\x12\x0f\n\x07senders\x18\x07 \x01(\x05\x12\x19\n\x11taken_from_number\x18\x08 \x01(\x05\"W\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07NOT_YET\x10\x01\x12\r\n\tUNDER_WAY\x10\x02\x12\x10\n\x0c\x41\x43KNOWLEDGED\x10\x03\x12\t\n\x05NEVER\x10\x04\"\x8d\x01\n\x05\x45vent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\"@\n\x17ListComputationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"n\n\x18ListComputationsResponse\x12\x39\n\x0c\x63omputations\x18\x01 \x03(\x0b\x32#.gristmill.duchy.ComputationSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x16ShowComputationRequest\x12\x1d\n\x15global_computation_id\x18\x01 \x01(\t\"2\n\x11ListEventsRequest\x12\x1d\n\x15global_computation_id\x18\x01 \x01(\t\"<\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.gristmill.duchy.Event2\xad\x02\n\nInspection\x12g\n\x10ListComputations\x12(.gristmill.duchy.ListComputationsRequest\x1a).gristmill.duchy.ListComputationsResponse\x12_\n\x0fShowComputation\x12\'.gristmill.duchy.ShowComputationRequest\x1a#.gristmill.duchy.ComputationSummary\x12U\n\nListEvents\x12\".gristmill.duchy.ListEventsRequest\x1a#.gristmill.duchy.ListEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&gristmill/proto/duchy/inspection.proto\x12\x0fgristmill.duchy\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"gristmill/proto/duchy/leases.proto\"\xcc\x06\n\x12\x43omputationSummary\x12\x1d\n\x15global_computation_id\x18\x01 \x01(\t\x12\x18\n\x10\x63omputation_type\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x13\n\x0blease_owner\x18\x07 \x01(\t\x12\x35\n\x11lease_expire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10lease_renew_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08progress\x18\n \x01(\x0b\x32\x19.gristmill.duchy.Progress\x12\x13\n\x0bwaiting_for\x18\x0b \x03(\t\x12\x1b\n\x13waiting_for_duchies\x18\x0c \x03(\t\x12\x1c\n\x14missing_requisitions\x18\r \x03(\t\x12\x14\n\x0c\x65nding_state\x18\x0e \x01(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06\x63ounts\x18\x11 \x01(\x0b\x32\x1e.gristmill.duchy.AttemptCounts\x12\r\n\x05\x64uchy\x18\x12 \x01(\t\x12\x32\n\x0cparticipants\x18\x13 \x03(\x0b\x32\x1c.gristmill.duchy.Participant\x12-\n\ndeliveries\x18\x14 \x03(\x0b\x32\x19.gristmill.duchy.Delivery\x12\x34\n\x10stage_enter_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclaim_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63laimable_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x65nding\x18\x18 \x01(\t\"*\n\x0bParticipant\x12\r\n\x05\x64uchy\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"\xa2\x02\n\x08\x44\x65livery\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08receiver\x18\x02 \x01(\t\x12\x0f\n\x07sent_in\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.gristmill.duchy.Delivery.State\x12\x12\n\nawaited_in\x18\x05 \x01(\t\x12\x19\n\x11\x61waited_in_number\x18\x06 \x01(\x05\x12\x0f\n\x07senders\x18\x07 \x01(\x05\x12\x19\n\x11taken_from_number\x18\x08 \x01(\x05\"W\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07NOT_YET\x10\x01\x12\r\n\tUNDER_WAY\x10\x02\x12\x10\n\x0c\x41\x43KNOWLEDGED\x10\x03\x12\t\n\x05NEVER\x10\x04\"\x8d\x01\n\x05\x45vent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\"@\n\x17ListComputationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"n\n\x18ListComputationsResponse\x12\x39\n\x0c\x63omputations\x18\x01 \x03(\x0b\x32#.gristmill.duchy.ComputationSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x16ShowComputationRequest\x12\x1d\n\x15global_computation_id\x18\x01 \x01(\t\"2\n\x11ListEventsRequest\x12\x1d\n\x15global_computation_id\x18\x01 \x01(\t\"<\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.gristmill.duchy.Event2\xad\x02\n\nInspection\x12g\n\x10ListComputations\x12(.gristmill.duchy.ListComputationsRequest\x1a).gristmill.duchy.ListComputationsResponse\x12_\n\x0fShowComputation\x12\'.gristmill.duchy.ShowComputationRequest\x1a#.gristmill.duchy.ComputationSummary\x12U\n\nListEvents\x12\".gristmill.duchy.ListEventsRequest\x1a#.gristmill.duchy.ListEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,25 +34,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gristmill.proto.duchy.inspe
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COMPUTATIONSUMMARY']._serialized_start=129
-  _globals['_COMPUTATIONSUMMARY']._serialized_end=957
-  _globals['_PARTICIPANT']._serialized_start=959
-  _globals['_PARTICIPANT']._serialized_end=1001
-  _globals['_DELIVERY']._serialized_start=1004
-  _globals['_DELIVERY']._serialized_end=1294
-  _globals['_DELIVERY_STATE']._serialized_start=1207
-  _globals['_DELIVERY_STATE']._serialized_end=1294
-  _globals['_EVENT']._serialized_start=1297
-  _globals['_EVENT']._serialized_end=1438
-  _globals['_LISTCOMPUTATIONSREQUEST']._serialized_start=1440
-  _globals['_LISTCOMPUTATIONSREQUEST']._serialized_end=1504
-  _globals['_LISTCOMPUTATIONSRESPONSE']._serialized_start=1506
-  _globals['_LISTCOMPUTATIONSRESPONSE']._serialized_end=1616
-  _globals['_SHOWCOMPUTATIONREQUEST']._serialized_start=1618
-  _globals['_SHOWCOMPUTATIONREQUEST']._serialized_end=1673
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1675
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1725
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1727
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1787
-  _globals['_INSPECTION']._serialized_start=1790
-  _globals['_INSPECTION']._serialized_end=2091
+  _globals['_COMPUTATIONSUMMARY']._serialized_end=973
+  _globals['_PARTICIPANT']._serialized_start=975
+  _globals['_PARTICIPANT']._serialized_end=1017
+  _globals['_DELIVERY']._serialized_start=1020
+  _globals['_DELIVERY']._serialized_end=1310
+  _globals['_DELIVERY_STATE']._serialized_start=1223
+  _globals['_DELIVERY_STATE']._serialized_end=1310
+  _globals['_EVENT']._serialized_start=1313
+  _globals['_EVENT']._serialized_end=1454
+  _globals['_LISTCOMPUTATIONSREQUEST']._serialized_start=1456
+  _globals['_LISTCOMPUTATIONSREQUEST']._serialized_end=1520
+  _globals['_LISTCOMPUTATIONSRESPONSE']._serialized_start=1522
+  _globals['_LISTCOMPUTATIONSRESPONSE']._serialized_end=1632
+  _globals['_SHOWCOMPUTATIONREQUEST']._serialized_start=1634
+  _globals['_SHOWCOMPUTATIONREQUEST']._serialized_end=1689
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1691
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1741
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1743
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1803
+  _globals['_INSPECTION']._serialized_start=1806
+  _globals['_INSPECTION']._serialized_end=2107
 # @@protoc_insertion_point(module_scope)

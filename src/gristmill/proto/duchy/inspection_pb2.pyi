@@ -48,6 +48,7 @@ class ComputationSummary(_message.Message):
     STAGE_ENTER_TIME_FIELD_NUMBER: _builtins.int
     CLAIM_TIME_FIELD_NUMBER: _builtins.int
     CLAIMABLE_TIME_FIELD_NUMBER: _builtins.int
+    ENDING_FIELD_NUMBER: _builtins.int
     global_computation_id: _builtins.str
     computation_type: _builtins.str
     role: _builtins.str
@@ -60,6 +61,8 @@ class ComputationSummary(_message.Message):
     """SUCCEEDED, FAILED, CANCELED; empty while it runs."""
     duchy: _builtins.str
     """The duchy that tells this."""
+    ending: _builtins.str
+    """Why it ended, in the words of who ended it: "FAILED: GM-4001: ...". Of ShowComputation only."""
     @_builtins.property
     def lease_expire_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -126,10 +129,11 @@ class ComputationSummary(_message.Message):
         stage_enter_time: _timestamp_pb2.Timestamp | None = ...,
         claim_time: _timestamp_pb2.Timestamp | None = ...,
         claimable_time: _timestamp_pb2.Timestamp | None = ...,
+        ending: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim_time", b"claim_time", "claimable_time", b"claimable_time", "counts", b"counts", "create_time", b"create_time", "lease_expire_time", b"lease_expire_time", "lease_renew_time", b"lease_renew_time", "progress", b"progress", "stage_enter_time", b"stage_enter_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "claim_time", b"claim_time", "claimable_time", b"claimable_time", "computation_type", b"computation_type", "counts", b"counts", "create_time", b"create_time", "deliveries", b"deliveries", "duchy", b"duchy", "ending_state", b"ending_state", "global_computation_id", b"global_computation_id", "kind", b"kind", "lease_expire_time", b"lease_expire_time", "lease_owner", b"lease_owner", "lease_renew_time", b"lease_renew_time", "missing_requisitions", b"missing_requisitions", "participants", b"participants", "progress", b"progress", "role", b"role", "stage", b"stage", "stage_enter_time", b"stage_enter_time", "update_time", b"update_time", "waiting_for", b"waiting_for", "waiting_for_duchies", b"waiting_for_duchies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "claim_time", b"claim_time", "claimable_time", b"claimable_time", "computation_type", b"computation_type", "counts", b"counts", "create_time", b"create_time", "deliveries", b"deliveries", "duchy", b"duchy", "ending", b"ending", "ending_state", b"ending_state", "global_computation_id", b"global_computation_id", "kind", b"kind", "lease_expire_time", b"lease_expire_time", "lease_owner", b"lease_owner", "lease_renew_time", b"lease_renew_time", "missing_requisitions", b"missing_requisitions", "participants", b"participants", "progress", b"progress", "role", b"role", "stage", b"stage", "stage_enter_time", b"stage_enter_time", "update_time", b"update_time", "waiting_for", b"waiting_for", "waiting_for_duchies", b"waiting_for_duchies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
