@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 
+PARENT = "GRISTMILL_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
     if sys.platform == "linux":
-        parent = os.getppid()
+        parent = int(os.environ.get(PARENT) or os.getppid())
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:  # it died before the kernel was asked
             return 1

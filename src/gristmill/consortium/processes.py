@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -46,11 +47,15 @@ class Child:
 
 @dataclass(slots=True)
 class Processes:
-    """Children that live as long as the `with` block. Logs go to `logs/NAME.log`, one file a name, appended to."""
+    """Children that live as long as the `with` block. Logs go to `logs/NAME.log`, one file a name, appended to.
+
+    `inherited` are descriptors that every child keeps open until it ends.
+    """
 
     logs: Path
     environment: Mapping[str, str]
     children: list[Child] = field(default_factory=list)
+    inherited: Sequence[int] = ()
 
     def start(self, name: str, arguments: Sequence[str], program: Sequence[str] = COMMAND) -> Child:
         """Run `gristmill ARGUMENTS`, or another Python program with these arguments."""
@@ -61,7 +66,8 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=dict(self.environment),
+                env={**self.environment, "GRISTMILL_PARENT_PID": str(os.getpid())},  # read by COMMAND
+                pass_fds=self.inherited,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which then stops its children in order
             )
         child = Child(name, tuple(arguments), log, process)

@@ -23,8 +23,12 @@ def show(
     events: str = "times seen",
     publishers: str = "the publishers",
     identifier: str = "ID",
+    started: bool = True,
 ) -> None:
-    """The answer as a table and a chart, how to read it, what left each party, and how long the stages took."""
+    """The answer as a table and a chart, how to read it, what left each party, and how long the stages took.
+
+    `started`: all processes were started and stopped for this measurement, and their time is part of its duration.
+    """
     answer = report.answer_of(finished.result)
     unicode = "utf" in console.encoding.lower()
     console.print()
@@ -39,7 +43,8 @@ def show(
         console.print(text, highlight=False)
     console.print()
     console.print(report.stage_times(finished.stages))
-    console.print(f"\nMeasured in {finished.duration.total_seconds():.1f} s, start and stop of all processes included.")
+    included = ", start and stop of all processes included" if started else ""
+    console.print(f"\nMeasured in {finished.duration.total_seconds():.1f} s{included}.")
 
 
 def show_failure(error: GristmillError, logs: Path, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -39,6 +40,7 @@ def read(files: Sequence[tuple[str, Path]], columns: EventFile, question: Questi
     parties = _parties([name for name, _ in files], question)
     if question.period() and columns.time_column is None:
         raise ConfigurationError("--from and --to need --time-column", cure="Name the column that has the times.")
+    _require_own_files(files)
     publishers = [
         Publisher(name, party, file := replace(columns, path=path), _vids(name, file, question))
         for (name, path), party in zip(files, parties, strict=True)
@@ -66,7 +68,7 @@ def _parties(names: Sequence[str], question: Question) -> list[str]:
     if len(names) < LEAST_PUBLISHERS:
         raise ConfigurationError(
             f"there is {'one publisher' if names else 'no publisher'}, and a measurement needs two",
-            cure="Give --events=NAME=FILE once for each publisher. One alone knows its own reach.",
+            cure="Name two or more; one alone knows its own reach.",
         )
     parties = [re.sub(r"[ _.]+", "-", name.lower()) for name in names]
     for name, party in zip(names, parties, strict=True):
@@ -81,6 +83,20 @@ def _parties(names: Sequence[str], question: Question) -> list[str]:
                 f"two publishers are named {party}", cure="Give each a name of its own, and one file each."
             )
     return parties
+
+
+def _require_own_files(files: Sequence[tuple[str, Path]]) -> None:
+    """One file that was given to two publishers by mistake would count everybody twice."""
+    owners: dict[tuple[int, int], str] = {}
+    for name, path in files:
+        with suppress(OSError):  # reading it will say so
+            status = path.stat()
+            owner = owners.setdefault((status.st_dev, status.st_ino), name)
+            if owner != name:
+                raise ConfigurationError(
+                    f"{owner} and {name} have one and the same file, {path}",
+                    cure="Give each publisher its own events.",
+                )
 
 
 def _vids(name: str, file: EventFile, question: Question) -> Sequence[int]:

@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from gristmill.consortium.consortium import Consortium, Options
 from gristmill.consortium.inspection import Inspection
 from gristmill.consumer.client import Consumer
 from gristmill.consumer.result import MeasurementResult
 from gristmill.edp.events import EventFile
-from gristmill.errors import GristmillError, Unfinished
+from gristmill.errors import GristmillError, Unavailable, Unfinished
 from gristmill.measure import history, lanes
 from gristmill.measure.lanes import Lane
 from gristmill.measure.question import Question
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LOOK_SECONDS = 0.2
+_AWAY_SECONDS: Final = 60.0
+"""For so long a party may not answer: a standing consortium starts again what has ended."""
 _ENDED = (Measurement.SUCCEEDED, Measurement.FAILED, Measurement.CANCELLED)
+Answer = TypeVar("Answer")
 TIMEOUT: Final = timedelta(hours=24)
 SATURATED: Final = (
     "There are more people than the sketch can count. Measure with a --sketch-size ten times as large, or sample fewer "
@@ -73,19 +76,19 @@ def submit(
     PartyFailed, PermanentFailure or Unavailable say who failed and the cure. The bytes of the data providers' sketches
     are not known here and given as 0. `on_created` is told the measurement's resource name, for `resume`.
     """
-    started = time.monotonic()
     providers = [party for party in running.keys.data_providers if not data_providers or party.name in data_providers]
     with running.consumer() as consumer:
         name = consumer.create(question.request(party.resource for party in providers))
     if on_created is not None:
         on_created(name)
-    finished = resume(running, name, console, timeout=timeout)
-    return replace(finished, duration=timedelta(seconds=time.monotonic() - started))
+    return resume(running, name, console, timeout=timeout)
 
 
 def resume(running: Running, name: str, console: Console, *, timeout: timedelta = TIMEOUT) -> Finished:
-    """Follow a measurement that was created before to its end, by its resource name; otherwise as `submit`."""
-    started = time.monotonic()
+    """Follow a measurement that was created before to its end, by its resource name; otherwise as `submit`.
+
+    A party that is being started again is waited for. The duration is that from the creation to the result.
+    """
     with ExitStack() as stack:
         consumer = stack.enter_context(running.consumer())
         inspections = [stack.enter_context(running.inspection(duchy.name)) for duchy in running.keys.duchies]
@@ -93,7 +96,7 @@ def resume(running: Running, name: str, console: Console, *, timeout: timedelta 
 
         def ended() -> bool:
             running.check()
-            return consumer.get(name).state in _ENDED
+            return _answer(lambda: consumer.get(name), running.check).state in _ENDED
 
         try:
             follow(inspections, computation, console, ended, timeout)
@@ -103,8 +106,8 @@ def resume(running: Running, name: str, console: Console, *, timeout: timedelta 
             if "saturat" in error.message:  # the estimator's word, which came here as the duchy's reason
                 error.cure = SATURATED
             raise
-        stages, received = _past(inspections, computation)
-        return Finished(result, stages, Traffic(0, received), timedelta(seconds=time.monotonic() - started))
+        stages, received = _answer(lambda: _past(inspections, computation), running.check)
+        return Finished(result, stages, Traffic(0, received), _duration(consumer.get(name)))
 
 
 def run(
@@ -182,10 +185,30 @@ def follow(
 
 
 def _look(inspection: Inspection, computation: str, lane: Lane, now: float) -> Lane:
-    for summary in inspection.computations():
-        if summary.global_computation_id == computation:
-            return lane.follow(summary, now)
+    try:
+        for summary in inspection.computations():
+            if summary.global_computation_id == computation:
+                return lane.follow(summary, now)
+    except Unavailable:
+        pass  # it is shown as it was; `ended` says when somebody is away for good
     return lane
+
+
+def _answer(ask: Callable[[], Answer], check: Callable[[], None]) -> Answer:
+    """What `ask` gives, tried again while it raises Unavailable, for a time; `check` may know why, and raise that."""
+    until = time.monotonic() + _AWAY_SECONDS
+    while True:
+        try:
+            return ask()
+        except Unavailable:
+            check()
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_SECONDS)
+
+
+def _duration(measurement: Measurement) -> timedelta:
+    return measurement.update_time.ToDatetime() - measurement.create_time.ToDatetime()
 
 
 def _past(inspections: Sequence[Inspection], computation: str) -> tuple[list[StageTime], int]:

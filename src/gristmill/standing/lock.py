@@ -1,4 +1,9 @@
-"""Who runs a consortium's directory: an advisory lock that the kernel frees when its holder dies, however it dies."""
+"""Who runs a consortium's directory: advisory locks that the kernel frees when their holders die, however they die.
+
+Two of them, each a file of the directory. SUPERVISOR says that somebody runs it or is about to. PARTIES is inherited by
+every process of the parties, so that it is free only when the last one has ended, also after a supervisor that was
+killed before it could end them.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +11,33 @@ import fcntl
 import os
 import time
 from pathlib import Path
+from typing import Final
 
 from gristmill.errors import ConfigurationError
 
-_PATIENCE_SECONDS = 0.5
+SUPERVISOR: Final = "lock"
+PARTIES: Final = "parties.lock"
+_PATIENCE_SECONDS: Final = 0.5
+"""Somebody may only be looking, which takes the lock for a moment."""
 
 
-def acquire(directory: Path) -> int | None:
-    """A descriptor that holds the lock until it and all that inherited it are closed; None if somebody else runs it."""
-    until = time.monotonic() + _PATIENCE_SECONDS  # somebody may only be looking, see `holder`
-    descriptor = _open(directory)
+def acquire(directory: Path, name: str = SUPERVISOR, *, seconds: float = _PATIENCE_SECONDS) -> int | None:
+    """A descriptor that holds the lock until it and all that inherited it are closed; None if others hold it."""
+    until = time.monotonic() + seconds
     while True:
+        descriptor = _open(directory / name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(descriptor)
             if time.monotonic() > until:
-                os.close(descriptor)
                 return None
             time.sleep(0.02)
-        else:
+            continue
+        if _is(descriptor, directory / name):
             os.ftruncate(descriptor, 0)
             return descriptor
+        os.close(descriptor)  # its last holder removed the file: lock the one that is there now
 
 
 def sign(descriptor: int) -> None:
@@ -34,21 +45,21 @@ def sign(descriptor: int) -> None:
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
 
-def held(directory: Path) -> bool:
-    """Whether somebody runs the directory."""
-    return _look(directory) is not None
+def held(directory: Path, name: str = SUPERVISOR) -> bool:
+    """Whether anybody holds the lock."""
+    return _look(directory / name) is not None
 
 
 def holder(directory: Path) -> int | None:
     """The process that runs the directory; None if nobody does, or nobody has signed yet."""
-    return _look(directory) or None
+    return _look(directory / SUPERVISOR) or None
 
 
-def _look(directory: Path) -> int | None:
+def _look(path: Path) -> int | None:
     """The holder's process ID, 0 for a holder that has not signed, None for no holder."""
-    if not (directory / "lock").exists():
+    if not path.exists():
         return None
-    descriptor = _open(directory)
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -60,10 +71,17 @@ def _look(directory: Path) -> int | None:
         os.close(descriptor)
 
 
-def _open(directory: Path) -> int:
+def _is(descriptor: int, path: Path) -> bool:
     try:
-        return os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ConfigurationError(
-            f"{directory / 'lock'} cannot be opened: {error.strerror}", cure="Give a directory of your own."
+            f"{path} cannot be opened: {error.strerror}", cure="Give a directory of your own."
         ) from None

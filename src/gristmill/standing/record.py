@@ -15,7 +15,7 @@ from gristmill.edp.events import EventFile
 from gristmill.errors import ConfigurationError
 from gristmill.measure import publishers
 from gristmill.measure.question import Question, Sketch
-from gristmill.trust.files import require_private_directory, write_private_file
+from gristmill.trust.files import make_private_directory, require_private_directory, write_private_file
 
 RECORD: Final = "standing.json"
 _FORMAT: Final = 1
@@ -23,7 +23,10 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The parties and their events, in absolute paths. `columns` says what the columns of every file are called."""
+    """The parties and their events, in absolute paths. `columns` says what the columns of every file are called.
+
+    Files in the consortium's own directory are on record by their place in it: it can be moved while it is down.
+    """
 
     duchies: tuple[str, ...]
     files: Mapping[str, Path]
@@ -33,6 +36,10 @@ class Record:
     @classmethod
     def read(cls, directory: Path) -> Self:
         """ConfigurationError unless `directory` is private and was made by `gristmill consortium up`."""
+        if not directory.exists():
+            raise ConfigurationError(
+                f"there is no consortium in {directory}", cure=f"Make one with gristmill consortium up {directory}"
+            )
         require_private_directory(directory, what="the consortium's directory")
         try:
             content = json.loads((directory / RECORD).read_text())
@@ -40,7 +47,7 @@ class Record:
                 raise ValueError
             return cls(
                 duchies=tuple(content["duchies"]),
-                files={str(name): Path(file) for name, file in content["files"].items()},
+                files={str(name): directory / file for name, file in content["files"].items()},
                 columns=EventFile(Path(), **content["columns"]),
                 sketch=Sketch(**content["sketch"]),
             )
@@ -54,7 +61,7 @@ class Record:
         content = {
             "format": _FORMAT,
             "duchies": self.duchies,
-            "files": {name: str(file) for name, file in self.files.items()},
+            "files": {name: str(_within(directory, file)) for name, file in self.files.items()},
             "columns": {
                 "id_column": columns.id_column,
                 "where": dict(columns.where),
@@ -64,6 +71,14 @@ class Record:
             "sketch": asdict(self.sketch),
         }
         replace_private_file(directory / RECORD, content)
+
+    def require_files(self) -> None:
+        """ConfigurationError for events that are not there any more."""
+        for name, file in self.files.items():
+            if not file.is_file() or not os.access(file, os.R_OK):
+                raise ConfigurationError(
+                    f"the events of {name}, {file}, cannot be read any more", cure="Put the file back where it was."
+                )
 
     def events(self) -> dict[str, EventFile]:
         return {name: replace(self.columns, path=file) for name, file in self.files.items()}
@@ -82,6 +97,10 @@ class Record:
         return publishers.read(chosen, self.columns, question)
 
 
+def _within(directory: Path, file: Path) -> Path:
+    return file.relative_to(directory) if file.is_relative_to(directory) else file
+
+
 def replace_private_file(path: Path, content: object) -> None:
     """Write JSON so that a reader finds the old content or the new one, whole."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
@@ -96,7 +115,7 @@ def replace_private_file(path: Path, content: object) -> None:
 def note(directory: Path, measurement: str, question: Question, names: tuple[str, ...]) -> None:
     """Remember what was asked, so that the answer can still be fetched when the asker is gone."""
     folder = directory / "measurements"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_private_directory(folder, what="the directory of what was asked")
     content = {
         "measurement": measurement,
         "data_providers": names,
@@ -120,13 +139,18 @@ def noted(directory: Path, record: Record, identifier: str) -> tuple[str, Questi
             f"no measurement {identifier} was asked of this consortium",
             cure=f"Known are {', '.join(known)}." if known else "None was asked yet.",
         )
-    content = json.loads((folder / f"{identifier}.json").read_text())
-    question = record.question(
-        reach=Privacy(**content["reach"]),
-        frequency=Privacy(**content["frequency"]),
-        maximum_frequency=content["maximum_frequency"],
-        sampling=tuple(content["sampling"]),
-        start=datetime.fromisoformat(content["start"]) if content["start"] else None,
-        end=datetime.fromisoformat(content["end"]) if content["end"] else None,
-    )
-    return str(content["measurement"]), question, tuple(content["data_providers"])
+    try:
+        content = json.loads((folder / f"{identifier}.json").read_text())
+        question = record.question(
+            reach=Privacy(**content["reach"]),
+            frequency=Privacy(**content["frequency"]),
+            maximum_frequency=content["maximum_frequency"],
+            sampling=tuple(content["sampling"]),
+            start=datetime.fromisoformat(content["start"]) if content["start"] else None,
+            end=datetime.fromisoformat(content["end"]) if content["end"] else None,
+        )
+        return str(content["measurement"]), question, tuple(content["data_providers"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigurationError(
+            f"what is on record of measurement {identifier} cannot be read", cure="Ask it anew, without --measurement."
+        ) from None

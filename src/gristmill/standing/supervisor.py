@@ -1,12 +1,13 @@
 """The process behind a standing consortium: holds the directory's lock, runs all parties, starts again what ends.
 
-`python -m gristmill.standing.supervisor DIR LOCK`, LOCK being the descriptor of the lock, inherited from
-`gristmill consortium up`. SIGTERM ends it in order: first mills and data providers, then the servers.
+`python -m gristmill.standing.supervisor DIR LOCK PARTIES`, the last two being the descriptors of the locks, inherited
+from `gristmill consortium up`. SIGTERM ends it in order: first mills and data providers, then the servers.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from gristmill.consortium.consortium import Consortium, Options
-from gristmill.consortium.processes import Processes
-from gristmill.errors import GristmillError
+from gristmill.consortium.processes import Child, Processes
+from gristmill.errors import ConfigurationError, GristmillError
 from gristmill.observe import logs
 from gristmill.standing import lock
 from gristmill.standing.record import Record, replace_private_file
+from gristmill.trust import development
 from gristmill.trust.development import DevelopmentKeys
 from gristmill.trust.process import disable_core_dumps
 
@@ -57,26 +59,35 @@ class Restarts:
                 log.warning("ended by itself", party=child.name, exit_code=code, again_in_seconds=pause)
                 changed = True
             elif now >= self._due[child.name]:
-                del self._due[child.name]
-                self.processes.discard(child)
-                again = self.processes.start(child.name, child.arguments)
-                self._started[child.name] = now
-                self.counts[child.name] = self.counts.get(child.name, 0) + 1
-                log.info("started again", party=child.name, pid=again.pid)
-                changed = True
+                changed = self._start_again(child, now) or changed
         return changed
 
+    def _start_again(self, child: Child, now: float) -> bool:
+        try:
+            again = self.processes.start(child.name, child.arguments)
+        except OSError as error:  # no memory, no process, no room for the log: it may pass
+            self._due[child.name] = now + _LONGEST_PAUSE
+            log.warning("could not be started again", party=child.name, reason=error.strerror)
+            return False
+        self.processes.discard(child)
+        del self._due[child.name]
+        self._started[child.name] = now
+        self.counts[child.name] = self.counts.get(child.name, 0) + 1
+        log.info("started again", party=child.name, pid=again.pid)
+        return True
 
-def supervise(directory: Path, held: int) -> int:
+
+def supervise(directory: Path, held: int, parties: int) -> int:
     """Run until SIGTERM or SIGINT; the exit code is 0 then."""
     disable_core_dumps()
     logs.configure()
-    lock.sign(held)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
+    lock.sign(held)
     consortium: Consortium | None = None
     try:
         consortium = open_consortium(directory)
+        consortium.processes.inherited = (parties,)
         consortium.start()
         restarts, since = Restarts(consortium.processes), datetime.now(UTC)
         _publish(consortium, restarts, since)
@@ -84,7 +95,7 @@ def supervise(directory: Path, held: int) -> int:
         while True:
             time.sleep(_LOOK_SECONDS)
             if restarts.tend(time.monotonic()):
-                _publish(consortium, restarts, since)
+                _publish_again(consortium, restarts, since)
     except GristmillError as error:
         log.error("giving up", reason=str(error))
         return 1
@@ -102,8 +113,20 @@ def open_consortium(directory: Path) -> Consortium:
     """The consortium of a record; it has its keys from the first time that it was opened."""
     record, keys = Record.read(directory), directory / "keys"
     options = Options(duchies=record.duchies, flags={"kingdom": record.sketch.flags()})
-    known = DevelopmentKeys.load(keys) if keys.exists() else None
-    return Consortium(directory, record.events(), options, keys=known)
+    if not keys.exists():
+        unfinished = directory / ".keys"  # all keys or none, also when this process is killed among them
+        shutil.rmtree(unfinished, ignore_errors=True)
+        development.make(unfinished, duchies=record.duchies, data_providers=tuple(record.files))
+        unfinished.rename(keys)
+    return Consortium(directory, record.events(), options, keys=DevelopmentKeys.load(keys))
+
+
+def _publish_again(consortium: Consortium, restarts: Restarts, since: datetime) -> None:
+    """A full disk does not end the consortium: what was published stands until the next change."""
+    try:
+        _publish(consortium, restarts, since)
+    except ConfigurationError as error:
+        log.warning("the state could not be written", reason=str(error))
 
 
 def _publish(consortium: Consortium, restarts: Restarts, since: datetime) -> None:
@@ -127,4 +150,4 @@ def _publish(consortium: Consortium, restarts: Restarts, since: datetime) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(supervise(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(supervise(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
