@@ -60,6 +60,7 @@ RING = tuple(
     for duchy in ("worker2", "worker1", "aggregator")
 )
 NAMES = ("first", "second")
+WHY_CANCELED = "enough"
 REASONS = {
     PutBackRequest.FAILURE: "failures",
     PutBackRequest.STALLED: "failures",
@@ -133,9 +134,12 @@ class History(RuleBasedStateMachine):
         self.touched.add(name)
 
     def teardown(self) -> None:
-        for name, model in self.models.items():
-            self.check_events(name, model)
-            self.run(self.store.delete(self.tokens[name].local_computation_id))
+        try:
+            for name, model in self.models.items():
+                self.check_events(name, model)
+        finally:  # the next history claims from the same store
+            for token in self.tokens.values():
+                self.run(self.store.delete(token.local_computation_id))
 
     # What is asked, and what comes back
 
@@ -423,7 +427,7 @@ class History(RuleBasedStateMachine):
     def cancel(self, name: str, really: bool) -> None:
         if name in self.models and (really or self.models[name].ended):
             outcome = self.models[name].cancel()
-            self.expect(name, outcome, self.store.cancel(self.id(name), Operator("ann", "enough")), taken=Conflict)
+            self.expect(name, outcome, self.store.cancel(self.id(name), Operator("ann", WHY_CANCELED)), taken=Conflict)
 
     # What must always hold
 
@@ -464,7 +468,8 @@ class History(RuleBasedStateMachine):
         assert sorted(event.detail for event in events if event.kind == "fact recorded") == sorted(
             fact.name for fact in model.facts
         )
-        assert [event.detail for event in events if event.kind == "ended"] == ([model.ending] if model.ending else [])
+        ending = f"CANCELED: {WHY_CANCELED}" if model.ending == "CANCELED" else model.ending
+        assert [event.detail for event in events if event.kind == "ended"] == ([ending] if ending else [])
 
 
 @pytest.mark.parametrize(
