@@ -8,9 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
+from sqlalchemy import make_url
 
 _numbers = count(1)
 _empty: list[str] = []
@@ -40,6 +42,12 @@ def running() -> Iterator[str]:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(runtime, ignore_errors=True)
+
+
+def socket_of(server: str) -> Path:
+    """Where it listens: for what reaches it over TCP only, through a proxy."""
+    url = make_url(server)
+    return Path(str(url.query["host"])) / f".s.PGSQL.{url.port or 5432}"
 
 
 async def new_database(server: str) -> str:

@@ -1,0 +1,234 @@
+"""Deals faults at random moments to a consortium under load, starts again what it killed, and keeps a record.
+
+One thread deals, and does what an operator's supervisor does. The same seed gives the same faults in the same order to
+the same parties; what the parties were doing at that moment differs from run to run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from faults.history import Blow
+from faults.proxied import SERVICES, ProxiedConsortium
+from faults.proxy import Link
+from gristmill.consortium.processes import COMMAND, Child, listens
+
+RESTART_SECONDS = 0.5
+"""After which a supervisor starts a process again."""
+LOOK_SECONDS = 0.02
+CARELESS = str(Path(__file__).with_name("careless_mill.py"))
+
+
+class Kind(StrEnum):
+    """What is done. The order is that of the report."""
+
+    MILL_KILLED = "mill killed"
+    SERVER_KILLED = "duchy's server killed"
+    KINGDOM_KILLED = "kingdom killed"
+    MILL_STOPPED = "mill stopped past its lease"
+    REPLY_LOST = "reply lost after commit"
+    CONNECTION_RESET = "connections reset in mid-stream"
+    SLOW = "peer slow for some seconds"
+    AWAY = "peer away for some seconds"
+    AWAY_A_MINUTE = "peer away for a minute"
+    PARTED_A_MINUTE = "peer parted from the others for a minute"
+    SLOW_A_MINUTE = "peer slow for a minute"
+    BEHIND_A_MINUTE = "peer behind for a minute: its mills stand still"
+
+
+MINUTE = 60.0
+LASTS = {Kind.AWAY_A_MINUTE, Kind.PARTED_A_MINUTE, Kind.SLOW_A_MINUTE, Kind.BEHIND_A_MINUTE}
+"""Nothing can happen meanwhile but that others wait, so the next fault is dealt when these are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What was done, to whom, and when (seconds since the epoch)."""
+
+    kind: Kind
+    to: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From a server's death until it listened again, in seconds since the epoch."""
+
+    party: str
+    began: float
+    ended: float
+
+
+@dataclass(slots=True)
+class Campaign:
+    """`deal` the faults, then `tend` until the measurements have ended."""
+
+    consortium: ProxiedConsortium
+    seed: int
+    dealt: list[Fault] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
+    ended_by_themselves: list[str] = field(default_factory=list)
+    _killed: dict[str, float] = field(default_factory=dict)
+    """Party -> since when it is dead by our hand, until it is up again."""
+    _due: dict[str, float] = field(default_factory=dict)
+    _wake: dict[int, float] = field(default_factory=dict)
+    _programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def start_mills(self) -> None:
+        """Two mills for each duchy. The second looks at no clock, so that only the store can refuse its late writes."""
+        for duchy in self.consortium.wiring.ports:
+            for program in (COMMAND, (CARELESS,)):
+                child = self.consortium.start_mill(duchy, program=program)
+                self._programs[child.name] = program
+
+    def deal(self, plan: Mapping[Kind, int], *, mean_gap: float) -> None:
+        """All faults of the plan in random order, with random gaps of `mean_gap` seconds on average."""
+        kinds = [kind for kind, count in plan.items() for _ in range(count)]
+        self._random.shuffle(kinds)
+        for kind in kinds:
+            self.tend_for(self._random.expovariate(1 / mean_gap))
+            self.dealt.append(Fault(kind, self._deal(kind), time.time()))
+            if kind in LASTS:
+                self.tend_for(MINUTE)
+
+    def blows(self) -> list[Blow]:
+        """To mills."""
+        mills = (Kind.MILL_KILLED, Kind.MILL_STOPPED)
+        return [Blow(fault.to, fault.kind, fault.time) for fault in self.dealt if fault.kind in mills] + [
+            Blow(mill, fault.kind, fault.time)
+            for fault in self.dealt
+            if fault.kind is Kind.BEHIND_A_MINUTE
+            for mill in self._mills_of(fault.to)
+        ]
+
+    # The supervisor's part
+
+    def tend_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.tend()
+
+    def tend(self) -> None:
+        """Start again what has ended, wake what has been stopped for long enough, and wait for a moment."""
+        now = time.monotonic()
+        for pid, due in list(self._wake.items()):
+            if now >= due:
+                self._resume(pid)
+        for child in list(self.consortium.processes.children):
+            if child.process.poll() is not None:
+                self._restart(child, now)
+        for party in [party for party in self._killed if party not in self._due and self._up(party)]:
+            self.outages.append(Outage(party, self._killed.pop(party), time.time()))
+        time.sleep(LOOK_SECONDS)
+
+    def all_up(self) -> bool:
+        return not (self._killed or self._due or self._wake)
+
+    def _restart(self, child: Child, now: float) -> None:
+        if child.name not in self._due:
+            if child.name not in self._killed:
+                self.ended_by_themselves.append(f"{child.name} with {child.process.returncode}")
+                self._killed[child.name] = time.time()
+            self._due[child.name] = now + RESTART_SECONDS
+        elif now >= self._due[child.name]:
+            del self._due[child.name]
+            processes = self.consortium.processes
+            processes.discard(child)
+            processes.start(child.name, child.arguments, self._programs.get(child.name, COMMAND))
+
+    def _up(self, party: str) -> bool:
+        wiring = self.consortium.wiring
+        if party == "kingdom":
+            return listens([wiring.kingdom_port])
+        return party not in wiring.ports or listens(wiring.ports[party].all())
+
+    def _resume(self, pid: int) -> None:
+        self._wake.pop(pid, None)
+        for child in self._running():
+            if child.pid == pid:
+                os.kill(pid, signal.SIGCONT)
+
+    # The faults: each gives the party that it was dealt to, under the name that it has in the audit trail
+
+    def _deal(self, kind: Kind) -> str:
+        duchy = self._random.choice(list(self.consortium.wiring.ports))
+        match kind:
+            case Kind.MILL_KILLED:
+                return self._kill(self._some(lambda child: " mill " in child.name))
+            case Kind.SERVER_KILLED:
+                return self._kill(self._some(lambda child: child.name in self.consortium.wiring.ports))
+            case Kind.KINGDOM_KILLED:
+                return self._kill(self._some(lambda child: child.name == "kingdom"))
+            case Kind.MILL_STOPPED:
+                mill = self._some(lambda child: " mill " in child.name and child.pid not in self._wake)
+                lease = self.consortium.options.lease.total_seconds()
+                return self._stop(mill, lease + self._random.uniform(0.5, 2.0))
+            case Kind.REPLY_LOST:
+                link = self._link()
+                link.lose_a_reply()
+                return link.name
+            case Kind.CONNECTION_RESET:
+                link = self._link()
+                link.reset_after(self._random.randint(100, 20_000))
+                return link.name
+            case Kind.SLOW | Kind.SLOW_A_MINUTE:
+                for link in self._of(duchy):
+                    seconds = MINUTE if kind is Kind.SLOW_A_MINUTE else self._random.uniform(2, 5)
+                    link.slow(seconds, bytes_per_second=20_000, delay_seconds=0.2)
+            case Kind.AWAY | Kind.AWAY_A_MINUTE:
+                for link in self._of(duchy):
+                    link.refuse(MINUTE if kind is Kind.AWAY_A_MINUTE else self._random.uniform(1, 3))
+            case Kind.PARTED_A_MINUTE:
+                for link in self._of(duchy):
+                    link.hold(MINUTE)
+            case Kind.BEHIND_A_MINUTE:
+                for child in self._running():
+                    if child.name.startswith(f"{duchy} mill "):
+                        self._stop(child, MINUTE)
+        return duchy
+
+    def _kill(self, child: Child) -> str:
+        self._killed[child.name] = time.time()
+        os.kill(child.pid, signal.SIGKILL)
+        child.process.wait()
+        self._wake.pop(child.pid, None)
+        return child.name.replace(" ", "-")
+
+    def _stop(self, child: Child, seconds: float) -> str:
+        os.kill(child.pid, signal.SIGSTOP)
+        self._wake[child.pid] = time.monotonic() + seconds
+        return child.name.replace(" ", "-")
+
+    def _some(self, wanted: Callable[[Child], bool]) -> Child:
+        """One of those that run; waits until there is one."""
+        while not (found := [child for child in self._running() if wanted(child)]):
+            self.tend()
+        return self._random.choice(found)
+
+    def _running(self) -> list[Child]:
+        return [child for child in self.consortium.processes.children if child.process.poll() is None]
+
+    def _mills_of(self, duchy: str) -> list[str]:
+        return [name.replace(" ", "-") for name in self._programs if name.startswith(f"{duchy} mill ")]
+
+    def _link(self) -> Link:
+        """Of those on which there are calls: a duchy's asynchronous computation control is called by none of ours."""
+        links = [self.consortium.kingdom_link]
+        for duchy in self.consortium.duchy_links.values():
+            links += [duchy[service] for service in SERVICES if service != "async_computation_control"]
+        return self._random.choice(links)
+
+    def _of(self, duchy: str) -> list[Link]:
+        """By which others reach a duchy; its own mills are on its own side."""
+        return [link for service, link in self.consortium.duchy_links[duchy].items() if service != "internal_api"]

@@ -1,0 +1,99 @@
+"""What a duchy's audit trail of a computation must look like, whatever was done to its processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from gristmill.proto.duchy.inspection_pb2 import Event
+from gristmill.protocols import llv2
+from gristmill.protocols.table import Role
+
+WRITES = ("details updated", "output recorded", "put back", "stage entered", "ended")
+"""Kinds of events that a mill's writes make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """A mill that was killed or stopped at a time (seconds since the epoch)."""
+
+    mill: str
+    kind: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A stage that lost its worker: from the blow to the stage's next claim, by this host's clock."""
+
+    blow: Blow
+    stage: str
+    seconds: float
+
+
+def path(duchy: str, maximum_frequency: int) -> list[str]:
+    """The stages that a duchy goes through, in order."""
+    role = Role.AGGREGATOR if duchy == "aggregator" else Role.NON_AGGREGATOR
+    protocol = llv2.protocol(maximum_frequency)
+    return [row.stage.name for row in protocol.paths[role]]
+
+
+def defects(events: Sequence[Event], stages: Sequence[str]) -> list[str]:
+    """What is wrong with the history of a computation that succeeded and had to go through `stages`; empty if nothing.
+
+    No stage is entered or ended twice, no output recorded twice, no slot filled twice; fences strictly increase; and
+    every write of a mill is made under the latest claim, by the mill that made it.
+    """
+    found = []
+    entered = [event.stage for event in events if event.kind in ("created", "stage entered")]
+    if entered != list(stages):
+        found.append(f"the stages entered are {entered}")
+    if [event.detail.partition(":")[0] for event in events if event.kind == "ended"] != ["SUCCEEDED"]:
+        found.append(f"it ended with {[event.detail for event in events if event.kind == 'ended']}")
+    fences = [event.fence for event in events if event.kind == "claimed"]
+    if any(later <= earlier for earlier, later in pairwise(fences)):
+        found.append(f"the claims' fences are {fences}")
+    for kind in ("output recorded", "slot filled", "fact recorded", "requisition fulfilled"):
+        # The detail begins with which one it is; a message may come before the stage that waits for it.
+        once = Counter((event.stage if kind == "output recorded" else event.actor, event.detail.partition(":")[0])
+                       for event in events if event.kind == kind)  # fmt: skip
+        found += [f"{kind} {count} times: {what}" for what, count in once.items() if count > 1]
+    return found + _strange_writes(events)
+
+
+def _strange_writes(events: Iterable[Event]) -> list[str]:
+    """Writes of mills that did not hold the lease."""
+    found, holder = [], ("", 0)
+    for event in events:
+        writer = (event.actor, event.fence)
+        if event.kind == "claimed":
+            holder = writer
+        elif event.kind == "worker lost" and holder == writer:
+            holder = ("", 0)
+        elif event.kind in WRITES and "-mill-" in event.actor:
+            if writer != holder:
+                found.append(f"{event.kind} in {event.stage} by {writer}, while {holder} held the lease")
+            if event.kind in ("put back", "ended"):
+                holder = ("", 0)
+    return found
+
+
+def recoveries(events: Sequence[Event], blows: Iterable[Blow]) -> tuple[list[Recovery], list[str]]:
+    """Stages that another claim took over after a blow, and mills that lost theirs though nobody had touched them."""
+    blows = sorted(blows, key=lambda blow: blow.time)
+    claimed: dict[int, float] = {}
+    found, untouched = [], []
+    for event in events:
+        time = event.time.ToMicroseconds() / 1e6
+        if event.kind == "claimed":
+            claimed[event.fence] = time
+        if event.kind == "worker lost":
+            since = claimed[event.fence]
+            dealt = [blow for blow in blows if blow.mill == event.actor and since <= blow.time <= time]
+            if dealt:
+                found.append(Recovery(dealt[0], event.stage, time - dealt[0].time))
+            else:
+                untouched.append(event.actor)
+    return found, untouched

@@ -1,0 +1,81 @@
+"""The look at a duchy's audit trail notices what it is there for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from faults.history import Blow, defects, path, recoveries
+from gristmill.proto.duchy.inspection_pb2 import Event
+
+ONE, TWO = "worker1-mill-1", "worker1-mill-2"
+STAGES = ("FIRST", "WAIT", "SECOND")
+
+
+def event(kind: str, stage: str, fence: int, actor: str, detail: str = "", time: float = 0.0) -> Event:
+    happened = Event(kind=kind, stage=stage, fence=fence, actor=actor, detail=detail)
+    happened.time.FromDatetime(datetime.fromtimestamp(time, UTC))
+    return happened
+
+
+def history() -> list[Event]:
+    """Of a computation whose first mill died in the second stage."""
+    return [
+        event("created", "FIRST", 0, ""),
+        event("claimed", "FIRST", 1, ONE),
+        event("output recorded", "FIRST", 1, ONE, "blob 0: 3 bytes"),
+        event("stage entered", "WAIT", 1, ONE),
+        event("slot filled", "WAIT", 1, "worker2", "INPUT: 3 bytes"),
+        event("stage entered", "SECOND", 1, "worker2"),
+        event("claimed", "SECOND", 2, ONE, time=10.0),
+        event("worker lost", "SECOND", 2, ONE, time=14.0),
+        event("claimed", "SECOND", 3, TWO, time=14.0),
+        event("output recorded", "SECOND", 3, TWO, "blob 0: 3 bytes"),
+        event("ended", "COMPLETE", 3, TWO, "SUCCEEDED"),
+    ]
+
+
+def test_a_history_with_a_lost_worker_is_in_order() -> None:
+    assert defects(history(), STAGES) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "strange", "noticed"),
+    [
+        (9, event("output recorded", "SECOND", 3, ONE, "blob 0: 3 bytes"), "while"),
+        (9, event("output recorded", "SECOND", 2, ONE, "blob 1: 3 bytes"), "while"),
+        (8, event("details updated", "SECOND", 2, ONE), "while"),
+        (11, event("put back", "COMPLETE", 3, TWO), "while"),
+        (10, event("output recorded", "SECOND", 3, TWO, "blob 0: 3 bytes"), "output recorded 2 times"),
+        (10, event("slot filled", "SECOND", 3, "worker2", "INPUT: 3 bytes"), "slot filled 2 times"),
+        (10, event("stage entered", "SECOND", 3, TWO), "the stages entered"),
+        (11, event("ended", "COMPLETE", 3, TWO, "SUCCEEDED"), "it ended with"),
+        (10, event("claimed", "SECOND", 3, TWO), "fences"),
+    ],
+)
+def test_what_must_not_be_in_it_is_noticed(at: int, strange: Event, noticed: str) -> None:
+    events = history()
+    events.insert(at, strange)
+    assert any(noticed in defect for defect in defects(events, STAGES))
+
+
+def test_a_stage_that_was_left_out_is_noticed() -> None:
+    assert defects(history(), (*STAGES, "THIRD"))
+
+
+def test_a_recovery_is_counted_from_the_blow_to_the_next_claim() -> None:
+    blow = Blow(ONE, "mill killed", 11.5)
+    (recovery,), untouched = recoveries(history(), [blow, replace(blow, time=9.0), replace(blow, mill=TWO)])
+    assert (recovery.blow, recovery.stage, recovery.seconds) == (blow, "SECOND", 2.5)
+    assert untouched == []
+
+
+def test_a_stage_lost_by_a_mill_that_nobody_touched_is_no_recovery() -> None:
+    assert recoveries(history(), []) == ([], [ONE])
+
+
+def test_the_path_of_reach_alone_has_no_third_phase() -> None:
+    whole = path("aggregator", 10)
+    assert path("aggregator", 1) == [stage for stage in whole if "THREE" not in stage] != whole
