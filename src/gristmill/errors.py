@@ -15,6 +15,7 @@ docs/errors.md is made of these docstrings (tools/errors.py). A code is never gi
 
 from __future__ import annotations
 
+import errno
 from enum import Enum
 from typing import ClassVar
 
@@ -326,7 +327,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class StorageFull(BlobUnavailable):
-    """The disk of the blob store or of temporary files is full.
+    """A disk is full, or a quota or a limit on the size of files is reached.
 
     Retried: yes, as GM-3000; nothing was recorded.
     Who acts: the operator of this duchy.
@@ -583,3 +584,19 @@ class PartyFailed(GristmillError):
     code = "GM-6001"
     reaction = Reaction.STOP_PROCESS
     status = "UNAVAILABLE"
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says when a disk is full, or a quota or a limit on the size of files is reached."""
+MAKE_ROOM = "Make room on the disk, or raise the quota or limit."
+
+
+def of_system(error: OSError) -> GristmillError:
+    """What an error of the operating system, which nobody expected, means to the user of a command."""
+    reason = error.strerror or str(error) or type(error).__name__
+    message = f"{error.filename} cannot be used: {reason}" if error.filename else f"the system refused: {reason}"
+    if error.errno in NO_ROOM:
+        return StorageFull(message, cure=MAKE_ROOM)
+    if error.filename:
+        return FileUnusable(message, cure="Check the path, and who may use it.")
+    return GristmillError(message)

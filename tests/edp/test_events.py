@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
+import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -39,20 +40,28 @@ def test_an_integer_id_is_the_vid(number: int) -> None:
     assert vid(str(number)) == number
 
 
-@given(st.text(min_size=1).filter(lambda text: not re.fullmatch(r"[-0-9.]+", text)))
+@given(st.text(min_size=1).filter(lambda text: text == text.strip() and not re.fullmatch(r"[-+\u22120-9.eE]+", text)))
 def test_a_text_id_becomes_63_bits_of_its_sha_256(text: str) -> None:
     digest = hashlib.sha256(text.encode()).digest()
     assert vid(text) == int.from_bytes(digest[:8], "big") % 2**63
 
 
-@pytest.mark.parametrize("text", ["007", str(2**63), "+5", " 5", "1e5", "٣", "10.0.0.1"])
+@pytest.mark.parametrize("text", ["007", str(2**63), "+5", "1e5", "12E5", "٣", "10.0.0.1", "a b", "1.2.3e4", "e5", "."])
 def test_what_only_looks_like_an_integer_is_text(text: str) -> None:
     assert vid(text) == int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 2**63
 
 
-@pytest.mark.parametrize("text", ["-1", "-9223372036854775808", "5.0", "-0.5", "5."])
-def test_a_number_that_is_no_integer_or_negative_is_no_id(text: str) -> None:
-    with pytest.raises(ValueError, match=r"negative|fraction"):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        *((text, "is negative") for text in ("-1", "-9223372036854775808", "-0.5", "-.5", "-1e5", "\u22121")),
+        *((text, "is a decimal fraction") for text in ("5.0", "5.", ".5", "+0.5")),
+        *((text, "has an exponent") for text in ("1.23457E+11", "1.5e5", "1E+11", ".1e-3")),
+        *((text, "begins or ends with a space") for text in (" 5", "5 ", "\tx", "x\n", "\u00a05", " ", " -5")),
+    ],
+)
+def test_what_became_of_a_number_or_an_id_by_accident_is_no_id(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         vid(text)
 
 
@@ -95,6 +104,21 @@ BAD_FILES: list[tuple[str, bytes, dict[str, Any], str]] = [
     ("a fraction", b"id,x\n1.0,N14228\n", {}, r"line 2 of .*events\.csv: the id is a decimal fraction"),
     ("not an integer", b"id\n1\nN14228\n", {"integer_ids": True}, r"line 3 of .*: the id is not an integer"),
     ("too large", b"id\n9223372036854775808\n", {"integer_ids": True}, "line 2 of .*: the id is not an integer"),
+    ("a spreadsheet's number", b"id\n1\n1.23457E+11\n", {}, r"line 3 of .*: the id has an exponent"),
+    ("a space", b"id,x\n1,N14228\n 2,N14228\n", {}, r"line 3 of .*: the id begins or ends with a space"),
+    ("after lines in quotes", b'id,x\n1,"N14228\n\n"\n-2,x\n', {}, r"line 5 of .*: the id is negative"),
+    ("several lines", b'id,x\n1,a\n-2,"N14228\n\n"\n', {}, r"line 3 of .*: the id is negative"),
+    ("never closed", b'id,x\n1,a\n2,"N14228\n3,b\n4,c\n', {}, r"line 3 of .*events\.csv is not CSV"),
+    (
+        "never closed, far on",
+        b'id,x\n1,"' + b"N14228,\n" * 20_000,
+        {},
+        r"line 2 of .*events\.csv is not CSV: field larger",
+    ),
+    ("old line ends", b"id,x\r1,N14228\r", {}, r"line 1 of .*events\.csv is not CSV: there is a carriage return"),
+    ("UTF-16", "id,x\n1,N14228\n".encode("utf-16"), {}, r"line 1 of .*events\.csv is not UTF-8"),
+    ("compressed, not named so", gzip.compress(b"id\n1\n"), {}, r"line 1 of .*events\.csv is not UTF-8"),
+    ("no name", b"id\n1\n", {"id_column": ""}, r"events\.csv has no column without a name"),
     ("no time", b"id,time\n1,2013-01-01\n2,N14228\n", {"time_column": "time"}, r"line 3 of .* has no ISO 8601 time"),
 ]
 
@@ -131,6 +155,12 @@ def test_a_damaged_file_is_a_configuration_error(tmp_path: Path, ending: str, co
 def test_a_directory_is_no_events_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Is a directory"):
         Events.read(EventFile(tmp_path))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "events.csv")
+    with pytest.raises(ConfigurationError, match=r"events\.csv is a pipe or a device"):
+        Events.read(EventFile(tmp_path / "events.csv"))
 
 
 def test_a_byte_order_mark_blank_lines_and_quoted_line_ends_do_no_harm(tmp_path: Path) -> None:
@@ -171,6 +201,8 @@ def test_a_bad_row_of_a_parquet_file_is_numbered(tmp_path: Path) -> None:
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "events.parquet"
+    path.touch()
     with pytest.raises(ConfigurationError, match="needs pyarrow") as caught:
-        Events.read(EventFile(tmp_path / "events.parquet"))
+        Events.read(EventFile(path))
     assert "gristmill[parquet]" in caught.value.cure

@@ -15,18 +15,23 @@ from pathlib import Path
 
 from gristmill.blobs.digest import BLOCK, Digest, blocks, digest_of, verify
 from gristmill.blobs.keys import check_key
-from gristmill.errors import BlobUnavailable, GristmillError, NotFound, StorageFull
+from gristmill.errors import MAKE_ROOM, NO_ROOM, BlobUnavailable, FileUnusable, GristmillError, NotFound, StorageFull
 
 
 class LocalBlobs:
-    """A store in one directory, which is made when it is missing (0700; files 0600)."""
+    """A store in one directory, which is made when it is missing (0700; files 0600); else ConfigurationError."""
 
     def __init__(self, directory: Path) -> None:
         self._root = Path(directory).absolute()
         try:
             _make_directories(self._root)
         except OSError as error:
-            raise _failure("open", str(self._root), error) from error
+            if error.errno in NO_ROOM:
+                raise _failure("make", str(self._root), error) from error
+            raise FileUnusable(
+                f"the blob store's directory {self._root} cannot be made: {error.strerror}",
+                cure="Give a directory, and give this user the right to write there.",
+            ) from None
 
     @contextmanager
     def write(self, key: str) -> Iterator[LocalWriter]:
@@ -147,6 +152,6 @@ def _failure(verb: str, key: str, error: OSError) -> GristmillError:
     if isinstance(error, FileNotFoundError | NotADirectoryError) and verb == "read":
         return NotFound(f"there is no blob {key}")
     message = f"cannot {verb} {key}: {error.strerror or type(error).__name__}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull(message, cure="Free some space on the disk.")
+    if error.errno in NO_ROOM:
+        return StorageFull(message, cure=MAKE_ROOM)
     return BlobUnavailable(message, cure="Check the storage directory.")

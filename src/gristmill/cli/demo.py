@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.cli import flags
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,7 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--period", choices=_PERIODS, default="week", help="first week (default) or month of January 2013, or the year"
     )
     parser.add_argument(
-        "--directory", type=Path, metavar="DIR", help="new or empty directory for keys, state and logs; it is kept"
+        "--directory",
+        type=flags.path,
+        metavar="DIR",
+        help="new or empty directory for keys, state and logs; it is kept",
     )
     parser.add_argument("--keep", action="store_true", help="keep the directory also when all went well")
 

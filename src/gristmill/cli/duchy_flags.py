@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.cli import flags
@@ -35,7 +34,7 @@ def add_channel_shutdown(parser: argparse.ArgumentParser) -> None:
 def add_key_encryption(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--key-encryption-key-file",
-        type=Path,
+        type=flags.path,
         required=required,
         metavar="FILE",
         help="binary Tink keyset under which secrets are sealed (`gristmill keys make` makes one)",
@@ -45,7 +44,7 @@ def add_key_encryption(parser: argparse.ArgumentParser, *, required: bool) -> No
 def add_herald(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocols-setup-config",
-        type=Path,
+        type=flags.path,
         required=True,
         metavar="FILE",
         help="ProtocolsSetupConfig as textproto: this duchy's role in each protocol",
@@ -67,10 +66,23 @@ def deletable(arguments: argparse.Namespace) -> frozenset[int]:
 
 
 def tls_files(arguments: argparse.Namespace) -> TlsFiles:
+    """The TLS files, after every configuration file of the flags was read once: errors come before anything is made."""
+    from gristmill.duchy.credentials import own_credentials
+    from gristmill.duchy.herald_channels import read_setup
+    from gristmill.trust.certificates import Roots
     from gristmill.trust.files import TlsFiles
+    from gristmill.trust.identity import principal_parties, require_duchy
 
-    tls = flags.tls(arguments)
-    return TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, arguments.allow_development_certificates)
+    tls, given = flags.tls(arguments), vars(arguments)
+    files = TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, arguments.allow_development_certificates)
+    own_credentials(files)
+    if "duchy_name" in given and given.get("duchy_info_config"):
+        require_duchy(given["duchy_info_config"], arguments.duchy_name)
+    if principals := given.get("authority_key_identifier_to_principal_map_file"):
+        principal_parties(principals, Roots.read(files.collection_file, allow_development=files.allow_development))
+    if setup := given.get("protocols_setup_config"):
+        read_setup(setup, arguments.duchy_name)
+    return files
 
 
 def listen(arguments: argparse.Namespace) -> Listen:

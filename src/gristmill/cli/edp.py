@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--parallelism", type=flags.integer(1), default=1, metavar="N", help="threads to encrypt (1)")
     group.add_argument(
         "--spool-directory",
-        type=Path,
+        type=flags.path,
         metavar="DIR",
         help="where encrypted sketches wait to be sent (the system's place for temporary files)",
     )
@@ -47,21 +47,21 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--data-provider", required=True, metavar="NAME", help="resource name, dataProviders/{id}")
     group.add_argument(
         "--private-keyset-file",
-        type=Path,
+        type=flags.path,
         required=True,
         metavar="FILE",
         help="Tink keyset that requisition specifications are decrypted with",
     )
     group.add_argument(
         "--duchy-info-config",
-        type=Path,
+        type=flags.path,
         required=True,
         metavar="FILE",
         help="DuchyCertConfig as textproto: every duchy's ID, host and root certificate",
     )
     group.add_argument(
         "--authority-key-identifier-to-principal-map-file",
-        type=Path,
+        type=flags.path,
         required=True,
         metavar="FILE",
         help="AuthorityKeyToPrincipalMap as textproto: the measurement consumers' roots",
@@ -71,7 +71,11 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
 def _add_events(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("events")
     group.add_argument(
-        "--events-file", type=Path, required=True, metavar="FILE", help="CSV with a header line (.gz, .xz) or Parquet"
+        "--events-file",
+        type=flags.path,
+        required=True,
+        metavar="FILE",
+        help="CSV with a header line (.gz, .xz) or Parquet",
     )
     group.add_argument("--id-column", default="id", metavar="COLUMN", help="whose event it is (id)")
     flags.add_boolean(group, "--integer-ids", default=False, help="refuse text IDs instead of hashing them (false)")

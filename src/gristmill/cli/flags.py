@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ MESSAGE_LIMIT = 4 * 1024 * 1024
 LARGEST_CHUNK = MESSAGE_LIMIT - 64 * 1024
 
 _NANOSECONDS = {"ns": 1, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
-_DURATION = re.compile(r"(?:\d+(?:ns|ms|s|m|h|d))+", re.ASCII)
+_DURATION = re.compile(r"(?:\d{1,100}(?:ns|ms|s|m|h|d))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+)(ns|ms|s|m|h|d)", re.ASCII)
 
 
@@ -38,7 +39,7 @@ def duration(text: str) -> timedelta:
     """
     if not _DURATION.fullmatch(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a duration; write integers with units, as in 90s, 10m or 1h30m"
+            f"{text!r:.100} is not a duration; write integers with units, as in 90s, 10m or 1h30m"
         )
     nanoseconds = sum(int(amount) * _NANOSECONDS[unit] for amount, unit in _DURATION_PART.findall(text))
     try:
@@ -70,12 +71,32 @@ def key_value(text: str) -> tuple[str, str]:
     return key, value
 
 
+def path(text: str) -> Path:
+    """A path that the system can take; a leading ~ stands for a home directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    try:
+        found = Path(text).expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.lstat()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise argparse.ArgumentTypeError(f"{text!r:.300} cannot be used as a path: {reason}") from None
+    return found
+
+
+def named_path(text: str) -> tuple[str, Path]:
+    """`name=path`, as `key_value`."""
+    name, file = key_value(text)
+    return name, path(file)
+
+
 def integer(minimum: int | None = None, maximum: int | None = None) -> Callable[[str], int]:
     """A type for integers between two bounds, both inclusive."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d+", text, re.ASCII):
-            raise argparse.ArgumentTypeError(f"{text!r} is not an integer")
+        if not re.fullmatch(r"[+-]?\d{1,100}", text, re.ASCII):
+            raise argparse.ArgumentTypeError(f"{text!r:.100} is not an integer")
         value = int(text)
         if minimum is not None and value < minimum:
             raise argparse.ArgumentTypeError(f"{value} is below the smallest allowed value, {minimum}")
@@ -151,14 +172,14 @@ class TlsFlags:
 def add_tls(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("TLS")
     group.add_argument(
-        "--tls-cert-file", type=Path, required=True, metavar="FILE", help="PEM certificate (chain) of this process"
+        "--tls-cert-file", type=path, required=True, metavar="FILE", help="PEM certificate (chain) of this process"
     )
     group.add_argument(
-        "--tls-key-file", type=Path, required=True, metavar="FILE", help="PEM private key of that certificate"
+        "--tls-key-file", type=path, required=True, metavar="FILE", help="PEM private key of that certificate"
     )
     group.add_argument(
         "--cert-collection-file",
-        type=Path,
+        type=path,
         required=True,
         metavar="FILE",
         help="PEM bundle of every party's root certificate",
@@ -240,7 +261,7 @@ def add_identity(parser: argparse.ArgumentParser, *, info: bool = True, info_req
     if info:
         group.add_argument(
             "--duchy-info-config",
-            type=Path,
+            type=path,
             required=info_required,
             metavar="FILE",
             help="DuchyCertConfig as textproto: every duchy's ID, host and root certificate",
@@ -348,7 +369,7 @@ class StorageFlags:
 def add_storage(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("blob storage (one family)")
     group.add_argument(
-        "--file-system-storage-directory", type=Path, metavar="DIR", help="keep blobs as files in this directory"
+        "--file-system-storage-directory", type=path, metavar="DIR", help="keep blobs as files in this directory"
     )
     group.add_argument(
         "--forwarded-storage-service-target",
@@ -385,7 +406,7 @@ class DatabaseFlags:
 def add_database(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("database (SQLite or Postgres)")
     group.add_argument(
-        "--sqlite-database", type=Path, metavar="FILE", help="SQLite database file; created when missing"
+        "--sqlite-database", type=path, metavar="FILE", help="SQLite database file; created when missing"
     )
     group.add_argument("--postgres-host", metavar="HOST")
     group.add_argument("--postgres-port", type=port, metavar="PORT")

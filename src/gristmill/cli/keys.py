@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.cli import flags
+
 if TYPE_CHECKING:
     from cryptography import x509
 
@@ -18,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make the keys of a kingdom, duchies, data providers and a measurement consumer",
         description="Make an INSECURE development PKI in a new or empty directory. It is valid for 30 days.",
     )
-    make.add_argument("directory", type=Path, metavar="DIR")
+    make.add_argument("directory", type=flags.path, metavar="DIR")
     make.add_argument("--duchy", action="append", required=True, metavar="NAME", help="a duchy's ID; repeat for each")
     make.add_argument("--aggregator", default="", metavar="NAME", help="default: `aggregator`, else the last duchy")
     make.add_argument("--data-provider", action="append", required=True, metavar="NAME", help="repeat for each")
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser(
         "show", allow_abbrev=False, help="show certificates and key files: expiry and fingerprints, never a secret"
     )
-    show.add_argument("directory", type=Path, metavar="DIR")
+    show.add_argument("directory", type=flags.path, metavar="DIR")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,14 +63,17 @@ def _show(directory: Path) -> int:
 
     if not directory.is_dir():
         raise FileUnusable(f"{directory} is not a directory", cure="give the directory that holds the keys")
+    paths = [path for path in sorted(directory.iterdir()) if path.suffix in (".pem", ".key", ".der", ".tink")]
+    if not paths:
+        raise FileUnusable(f"{directory} holds no keys or certificates", cure="give the directory that holds the keys")
     development = False
-    for path in sorted(directory.iterdir()):
+    for path in paths:
         if path.suffix == ".pem" or path.name.endswith("_cert.der"):
             for certificate in read_certificates(path):
                 development = development or is_development(certificate)
                 subject = certificate.subject.rfc4514_string()
                 print(f"{path.name}: {subject}\n    {_validity(certificate)}; SHA-256 {fingerprint(certificate)}")
-        elif path.suffix in (".key", ".der", ".tink"):
+        else:
             print(f"{path.name}: key file, mode {path.stat().st_mode & 0o777:04o}")
     if development:
         print("These are INSECURE development keys: they protect nothing.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gristmill.cli import flags
 
@@ -16,13 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="listening address (127.0.0.1)")
     group.add_argument(
         "--consortium-directory",
-        type=Path,
+        type=flags.path,
         required=True,
         metavar="DIR",
         help="directory made by `gristmill keys make`: who takes part, with which certificates",
     )
     group.add_argument(
-        "--sqlite-database", type=Path, required=True, metavar="FILE", help="database file; created when missing"
+        "--sqlite-database", type=flags.path, required=True, metavar="FILE", help="database file; created when missing"
     )
     _add_parameters(parser)
     flags.add_logging(parser)

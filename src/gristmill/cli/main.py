@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 
 from gristmill import __version__
@@ -52,16 +54,34 @@ def main(argv: list[str] | None = None) -> int:
     return 2
 
 
-def _run(run: object, arguments: argparse.Namespace) -> int:
-    from gristmill.errors import ConfigurationError, GristmillError
+def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    from gristmill.errors import ConfigurationError, GristmillError, of_system
 
     try:
-        return int(run(arguments))  # type: ignore[operator]
+        try:
+            code = run(arguments)
+            sys.stdout.flush()  # here, where a full disk can still be reported
+            return code
+        except BrokenPipeError:
+            _discard_output()  # its reader, such as `head`, has read enough
+            return 1
+        except OSError as error:
+            raise of_system(error) from error
     except ConfigurationError as error:
         print(f"gristmill: {error}", file=sys.stderr)
         return 2
     except GristmillError as error:
+        _discard_output()
         print(f"gristmill: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _discard_output() -> None:
+    """What standard output could not take would be tried again, and complained about, when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())

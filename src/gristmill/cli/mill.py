@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.cli import duchy_flags, flags
@@ -73,8 +72,8 @@ def _add_mill(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--parallelism", type=flags.integer(1, 1024), default=1, metavar="N", help="threads a stage (1)")
     group.add_argument("--consent-signaling-certificate-resource-name", required=True, metavar="NAME")
-    group.add_argument("--consent-signaling-certificate-der-file", type=Path, required=True, metavar="FILE")
-    group.add_argument("--consent-signaling-private-key-der-file", type=Path, required=True, metavar="FILE")
+    group.add_argument("--consent-signaling-certificate-der-file", type=flags.path, required=True, metavar="FILE")
+    group.add_argument("--consent-signaling-private-key-der-file", type=flags.path, required=True, metavar="FILE")
 
 
 def _add_claimed(parser: argparse.ArgumentParser) -> None:

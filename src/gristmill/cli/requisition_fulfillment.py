@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gristmill.cli import duchy_flags, flags
 
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_principals(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--authority-key-identifier-to-principal-map-file",
-        type=Path,
+        type=flags.path,
         required=True,
         metavar="FILE",
         help="AuthorityKeyToPrincipalMap as textproto: whose root is which data provider's",

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Make a file of events for each publisher (columns id, time, device) and exact.json with the exact reach and "
         "frequency. The same flags give the same files again."
     )
-    parser.add_argument("directory", type=Path, metavar="DIR", help="new directory for the files")
+    parser.add_argument("directory", type=flags.path, metavar="DIR", help="new directory for the files")
     parser.add_argument("--people", type=flags.integer(1), default=10_000, metavar="N", help="exact reach (10000)")
     parser.add_argument("--publishers", type=flags.integer(1, 100), default=3, metavar="N", help="a file each (3)")
     parser.add_argument(

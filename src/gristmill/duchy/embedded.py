@@ -15,11 +15,10 @@ from gristmill.duchy.herald_channels import open_herald, read_setup
 from gristmill.duchy.internal_api import serve_internal_api
 from gristmill.duchy.listening import Drain, Listen
 from gristmill.duchy.servers import serve_async_control, serve_control, serve_fulfillment
-from gristmill.errors import FileUnusable
 from gristmill.observe.logs import logger
 from gristmill.trust.certificates import Roots
 from gristmill.trust.channels import Target
-from gristmill.trust.identity import read_duchies
+from gristmill.trust.identity import read_duchies, require_duchy
 
 if TYPE_CHECKING:
     from gristmill.blobs import BlobStore
@@ -78,11 +77,8 @@ async def serve_duchy(settings: DuchySettings) -> AsyncIterator[RunningDuchy]:
     """Serve until the block ends. Raises ConfigurationError."""
     tls, duchy = settings.tls, settings.duchy
     roots = Roots.read(tls.collection_file, allow_development=tls.allow_development)
-    me = read_duchies(settings.info_file, roots).get(duchy)
-    if me is None:
-        raise FileUnusable(
-            f"the duchy info file {settings.info_file} has no entry for {duchy}", cure="Check --duchy-name."
-        )
+    require_duchy(settings.info_file, duchy)
+    me = read_duchies(settings.info_file, roots)[duchy]
     near = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "[::]") else settings.host  # noqa: S104
     where = Listen(
         host=settings.host,

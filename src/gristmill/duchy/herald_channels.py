@@ -85,7 +85,12 @@ def read_setup(path: Path, duchy: str) -> ProtocolsSetupConfig:
     try:
         setup = text_format.Parse(path.read_text(), ProtocolsSetupConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise FileUnusable(f"{path} cannot be read as ProtocolsSetupConfig: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FileUnusable(
+            f"{path} cannot be read as ProtocolsSetupConfig: {reason}", cure="Give a ProtocolsSetupConfig textproto."
+        ) from None
+    if not setup.ListFields():
+        raise FileUnusable(f"{path} names no protocol", cure="Give this duchy a role in one protocol or more.")
     if setup.HasField("liquid_legions_v2"):
         config = setup.liquid_legions_v2
         aggregates = config.external_aggregator_duchy_id == duchy

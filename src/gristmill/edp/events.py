@@ -1,10 +1,11 @@
 """Events from a file: whose they are and when they were. No event is ever logged.
 
 The ID of an event's person is text. One that is written as a decimal integer from 0 to 2^63 - 1, without leading zeros
-or signs, is the VID itself. A negative number or a decimal fraction is no ID: it is far more likely an accident on the
-way here (an overflow, an integer that became a float) than a name. Every other one becomes a VID by a hash: the first
-8 bytes of the SHA-256 of its UTF-8 text, big-endian, with the top bit cleared. All data providers of a measurement must
-do the same.
+or signs, is the VID itself. A negative number, a decimal fraction, a number like 1.2E+11, and what begins or ends with
+a space is no ID: it is far more likely an accident on the way here (an overflow, an integer that became a float, a
+spreadsheet, padding) than a name, and the same person would be another one elsewhere. Every other one becomes a VID by
+a hash: the first 8 bytes of the SHA-256 of its UTF-8 text, big-endian, with the top bit cleared. All data providers of
+a measurement must do the same.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ from gristmill.errors import EventsInvalid
 
 _LARGEST_VID = 2**63 - 1
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
-_NO_ID = re.compile(r"-[0-9]+(?:\.[0-9]*)?|[0-9]+\.[0-9]*")
+_FRACTION = r"(?:[0-9]+\.[0-9]*|\.[0-9]+)"
+_EXPONENT = r"[eE][+-]?[0-9]+"
+_NO_ID = {
+    "begins or ends with a space": re.compile(r"\s.*|.*\s", re.DOTALL),
+    "is negative": re.compile(rf"[-\u2212](?:[0-9]+|{_FRACTION})(?:{_EXPONENT})?"),
+    "is a decimal fraction": re.compile(rf"\+?{_FRACTION}"),
+    "has an exponent, as spreadsheets write long numbers": re.compile(rf"\+?{_FRACTION}{_EXPONENT}|[0-9]+[eE]\+[0-9]+"),
+}
+"""What an ID cannot be. 12e5 is none of these: it may be hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +107,9 @@ def vid(text: str) -> int:
     """The VID of an ID, by the rule at the top of this module; ValueError for a number that is no ID."""
     if _is_vid(text):
         return int(text)
-    if _NO_ID.fullmatch(text):
-        raise ValueError("negative" if text.startswith("-") else "a decimal fraction")
+    for what, pattern in _NO_ID.items():
+        if pattern.fullmatch(text):
+            raise ValueError(what)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _LARGEST_VID
 
 
@@ -119,8 +129,8 @@ def _vid(text: str, place: str, file: EventFile) -> int:
         number = vid(text)
     except ValueError as error:
         raise EventsInvalid(
-            f"{place} of {file.path}: the {file.id_column} is {error}",
-            cure="Write IDs as integers from 0 to 2^63 - 1, or as text that is no number.",
+            f"{place} of {file.path}: the {file.id_column} {error}",
+            cure="Write IDs as integers from 0 to 2^63 - 1, or as text that is no number and has no space around it.",
         ) from None
     if file.integer_ids and not _is_vid(text):
         raise EventsInvalid(

@@ -9,6 +9,7 @@ import csv
 import gzip
 import lzma
 import math
+import stat
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,10 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, .
     ConfigurationError if the file cannot be read, is empty, lacks a column or has a broken line.
     """
     with _readable(path):
+        if stat.S_ISFIFO(mode := path.stat().st_mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
+            raise EventsInvalid(
+                f"the events file {path} is a pipe or a device", cure="Write the events to a file: it is read twice."
+            )
         yield from _parquet(path, columns) if path.suffix.lower() in _PARQUET else _csv(path, columns)
 
 
@@ -50,7 +55,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     with _open(path) as file:
-        reader = csv.reader(_lines(file, path), strict=True)
+        reader, first = csv.reader(_lines(file, path), strict=True), 1
         try:
             header = next(reader, None)
             if not header:
@@ -60,24 +65,28 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, .
                 )
             places = _places(path, header, columns, "Check its first line, and that commas separate its columns.")
             width = len(header)
-            for fields in reader:
+            first = reader.line_num + 1
+            for fields in reader:  # a record: in quotes it may go over several lines, and is known by its first
                 if len(fields) == width:
-                    yield f"line {reader.line_num}", tuple([fields[place] for place in places])
+                    yield f"line {first}", tuple([fields[place] for place in places])
                 elif fields:  # a blank line is none
                     raise EventsInvalid(
-                        f"line {reader.line_num} of {path} has {len(fields)} columns, and its header line has {width}",
+                        f"line {first} of {path} has {len(fields)} columns, and its header line has {width}",
                         cure="Mend or remove the line.",
                     )
+                first = reader.line_num + 1
         except csv.Error as error:
+            reason = "there is a carriage return inside" if "new-line" in str(error) else error
             raise EventsInvalid(
-                f"line {reader.line_num} of {path} is not CSV: {error}", cure="Check its quotes and line ends."
+                f"line {first} of {path} is not CSV: {reason}",
+                cure="Check that every quote is closed, and that lines end with a line feed.",
             ) from None
 
 
 def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".xz":
+    if path.suffix.lower() == ".xz":
         return lzma.open(path, "rb")
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")  # type: ignore[return-value]
     return path.open("rb")
 
@@ -95,7 +104,7 @@ def _places(path: Path, present: Sequence[str], wanted: Sequence[str], cure: str
     for column in wanted:
         if present.count(column) != 1:
             how = "has no column" if column not in present else "has more than one column"
-            raise EventsInvalid(f"the events file {path} {how} {column}", cure=cure)
+            raise EventsInvalid(f"the events file {path} {how} {column or 'without a name'}", cure=cure)
     return [present.index(column) for column in wanted]
 
 

@@ -61,11 +61,11 @@ async def serve(
     """Serve until the context is left; port 0 lets the operating system choose. Raises ConfigurationError."""
     keys = DevelopmentKeys.load(settings.consortium)
     registry = read_registry(keys, settings.tls)
+    credentials = server_credentials(settings.tls, registry.parties.roots)
     async with open_kingdom_store(settings.database) as store:
         await _register_certificates(store, registry, keys)
         server = grpc.aio.server(interceptors=_interceptors(settings), options=SERVER_OPTIONS)
         _add_services(server, store, registry, settings)
-        credentials = server_credentials(settings.tls, registry.parties.roots)
         try:
             bound = server.add_secure_port(f"{host}:{port}", credentials)
         except RuntimeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,10 +15,15 @@ LEAST_DUCHIES: Final = 3
 MOST_DUCHIES: Final = 20
 LEAST_EPSILON: Final = 1e-5
 """Duchies refuse a computation with less."""
+LARGEST_EPSILON: Final = 500
+LEAST_DELTA: Final = 1e-50
+"""Beyond these the noise's bounds leave the range of double precision, and the duchies would find no noise to add."""
+LEAST_WIDTH: Final = 1e-9
+"""One person in a billion: with less a few registers would stand for more people than fit 64 bits."""
 LARGEST_FREQUENCY: Final = 1000
 LARGEST_SKETCH: Final = 100_000_000
 _LARGEST_DECAY: Final = 700
-_EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,16 @@ class Question:
             "10 is usual: people who were seen more often are counted as 10 or more.",
         )
         start, width = self.sampling
-        _require(0 < width <= 1, f"the width of --vid-sampling must lie in (0, 1], and {width:g} does not", _SAMPLING)
-        _require(0 <= start < 1, f"the start of --vid-sampling must lie in [0, 1), and {start:g} does not", _SAMPLING)
+        _require(
+            LEAST_WIDTH <= width <= 1,
+            f"the width of --vid-sampling must lie in (0, 1] and be {LEAST_WIDTH:g} or more, and {width:g} is not so",
+            _SAMPLING,
+        )
+        _require(
+            0 <= start < 1 and _single(start) < 1,
+            f"the start of --vid-sampling must lie in [0, 1), and {start:g} does not",
+            _SAMPLING,
+        )
         _require(
             _single(start + width) <= 1,
             f"--vid-sampling must end at 1 or before, and {start:g} + {width:g} is {start + width:g}",
@@ -98,6 +110,12 @@ class Question:
             "--from must be before --to",
             "--to itself is no longer part of the period.",
         )
+        for name, time in (("from", self.start), ("to", self.end)):
+            _require(
+                time is None or _EARLIEST <= _aware(time) <= _LATEST,
+                f"--{name} must lie in the years 1 to 9999 of UTC",
+                "Leave it out for no limit.",
+            )
 
     def period(self) -> tuple[datetime, datetime] | None:
         """From inclusive, to exclusive, with time zones; None for all events."""
@@ -134,13 +152,14 @@ def duchies(count: int) -> tuple[str, ...]:
 
 def _require_privacy(what: str, privacy: Privacy) -> None:
     _require(
-        LEAST_EPSILON <= privacy.epsilon < math.inf,
-        f"--{what}-epsilon must be {LEAST_EPSILON:g} or more, and {privacy.epsilon:g} is not",
+        LEAST_EPSILON <= privacy.epsilon <= LARGEST_EPSILON,
+        f"--{what}-epsilon must be {LEAST_EPSILON:g} or more and at most {LARGEST_EPSILON}, and {privacy.epsilon:g} "
+        "is not",
         "The smaller it is, the more noise; 1 is usual.",
     )
     _require(
-        0 < privacy.delta < 1,
-        f"--{what}-delta must be more than 0 and less than 1, and {privacy.delta:g} is not",
+        LEAST_DELTA <= privacy.delta < 1,
+        f"--{what}-delta must be {LEAST_DELTA:g} or more and less than 1, and {privacy.delta:g} is not",
         "1e-5 is usual; choose it well below 1 / people.",
     )
 

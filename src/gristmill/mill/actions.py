@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from gristmill import _native as native
-from gristmill.errors import BadInput, BlobUnavailable, CryptographyFault, StorageFull
+from gristmill.errors import MAKE_ROOM, NO_ROOM, BadInput, BlobUnavailable, CryptographyFault, StorageFull
 from gristmill.mill import keys, llv2
 from gristmill.mill.job import Act, Compute, Job
 from gristmill.protocols.llv2 import LLV2, LLV2_REACH
@@ -44,14 +43,21 @@ def translating(job: Job) -> Iterator[None]:
         job.activity.check()
         raise
     except native.InvalidArgument as error:
-        raise BadInput(f"{job.stage.name}: {error}") from error
+        raise BadInput(f"{job.stage.name}: {_with_senders(job, str(error))}") from error
     except native.InternalError as error:
         raise CryptographyFault(f"{job.stage.name}: {error}") from error
     except OSError as error:
-        message = f"{job.stage.name}: {error.strerror}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(message, cure="Free some space on the disk.") from error
+        message = f"{job.stage.name}: {error.strerror or error}"
+        if error.errno in NO_ROOM:
+            raise StorageFull(message, cure=MAKE_ROOM) from error
         raise BlobUnavailable(message, cure="Check the storage directory.") from error
+
+
+def _with_senders(job: Job, text: str) -> str:
+    """The native core names the file that is at fault; others are told who sent it."""
+    for path, sender in job.senders().items():
+        text = text.replace(str(path), sender)
+    return text
 
 
 for _protocol in (LLV2, LLV2_REACH):

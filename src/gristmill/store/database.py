@@ -84,6 +84,10 @@ async def _outages() -> AsyncIterator[None]:
     except DBAPIError as failure:
         if str(getattr(failure.orig, "sqlstate", "")).startswith(REPEATABLE):
             raise _unavailable(failure) from failure
+        if getattr(failure.orig, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise DatabaseUnusable(
+                "the file of the database is not an SQLite database", cure="Give the duchy's own, or a new file."
+            ) from None
         raise
 
 

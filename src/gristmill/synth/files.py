@@ -7,12 +7,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gristmill.errors import ConfigurationError
+from gristmill.errors import MAKE_ROOM, NO_ROOM, ConfigurationError, FileUnusable, StorageFull
 from gristmill.synth.population import Event, Exact, Population, events
 
 EXACT: Final = "exact.json"
@@ -29,7 +29,8 @@ class Writer(Protocol):
 def write(population: Population, directory: Path, *, parquet: bool = False) -> Exact:
     """Make `directory`, with a file for each publisher and `exact.json`; all of it or nothing.
 
-    ConfigurationError if the directory exists with something in it or cannot be made, or if pyarrow is missing.
+    ConfigurationError if the directory exists with something in it or cannot be made, or if pyarrow is missing;
+    StorageFull if the disk is full.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigurationError(f"{directory} exists and is not empty", cure="Give a new directory.")
@@ -37,6 +38,7 @@ def write(population: Population, directory: Path, *, parquet: bool = False) -> 
     if parquet:
         _require_pyarrow()
     exact = Exact()
+    missing = [parent for parent in directory.parents if not parent.exists()]
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -56,10 +58,16 @@ def write(population: Population, directory: Path, *, parquet: bool = False) -> 
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-    except OSError as error:
-        raise ConfigurationError(
-            f"{directory} cannot be written: {error.strerror}", cure="Give another place, or make room."
-        ) from None
+    except BaseException as error:
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            message = f"{directory} cannot be written: {error.strerror}"
+            if error.errno in NO_ROOM:
+                raise StorageFull(message, cure=MAKE_ROOM) from None
+            raise FileUnusable(message, cure="Give another place.") from None
+        raise
     return exact
 
 

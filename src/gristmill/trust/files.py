@@ -27,13 +27,14 @@ def read_private_file(path: Path, *, what: str) -> Secret:
     A process that is not root may read root's file through its group, as a mounted Kubernetes secret is read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hold us up
     except OSError as error:
         raise FileUnusable(f"{what} {path} cannot be read: {error.strerror}", cure="check the flag") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise FileUnusable(f"{what} {path} is not a file", cure="check the flag")
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise FileUnusable(f"{what} {path} is not a file", cure="check the flag")
         _require_owner(path, status, what)
         mounted = status.st_uid == 0 and os.geteuid() != 0
         if stat.S_IMODE(status.st_mode) & (0o037 if mounted else 0o077):

@@ -121,6 +121,12 @@ def read_duchies(path: Path, roots: Roots) -> dict[str, Duchy]:
     return duchies
 
 
+def require_duchy(path: Path, duchy: str) -> None:
+    """`ConfigurationError` unless the duchy info file has an entry for this duchy."""
+    if duchy not in (entry.duchy_id for entry in _read_text(path, DuchyCertConfig()).duchies):
+        raise FileUnusable(f"the duchy info file {path} has no entry for {duchy}", cure="Check --duchy-name.")
+
+
 def duchy_parties(path: Path, roots: Roots) -> Parties:
     """The duchies of the duchy info file as callers; their names are duchy IDs."""
     entries = _read_text(path, DuchyCertConfig()).duchies

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gristmill.cli.main import main
 from gristmill.edp.events import EventFile, Events
-from gristmill.errors import ConfigurationError
+from gristmill.errors import ConfigurationError, StorageFull
 from gristmill.synth.files import described, write
 from gristmill.synth.population import Event, Exact, Population, draw, events
 
@@ -145,8 +145,8 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("gristmill.synth.files._CsvWriter.write", full)
-    with pytest.raises(ConfigurationError, match="No space left on device"):
-        write(Population(5), tmp_path / "made")
+    with pytest.raises(StorageFull, match="No space left on device"):
+        write(Population(5), tmp_path / "parent" / "made")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -12,8 +13,10 @@ from typing import Any
 
 from sqlalchemy import event, insert, select, update
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gristmill.errors import DatabaseUnusable
 from gristmill.store.kingdom import tables
 
 
@@ -80,13 +83,26 @@ def random_identifier() -> int:
 
 
 def _make_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise _unusable(path, error.strerror) from None
+
+
+def _unusable(path: Path, reason: object) -> DatabaseUnusable:
+    return DatabaseUnusable(
+        f"the database {path} cannot be opened: {reason}",
+        cure="Give the kingdom's own, or a new file in a directory where this user may write.",
+    )
 
 
 @asynccontextmanager
 async def open_kingdom_store(path: Path) -> AsyncIterator[KingdomStore]:
-    """Open (and if need be create) the database at `path`, which no other process may have open for writing."""
+    """Open (and if need be create) the database at `path`, which no other process may have open for writing.
+
+    ConfigurationError if it cannot be opened, or is none.
+    """
     _make_private(path)
     engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
 
@@ -104,10 +120,13 @@ async def open_kingdom_store(path: Path) -> AsyncIterator[KingdomStore]:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(tables.metadata.create_all)
-            if (await connection.execute(select(tables.clock.c.last))).first() is None:
-                await connection.execute(insert(tables.clock).values(id=1, last=0))
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(tables.metadata.create_all)
+                if (await connection.execute(select(tables.clock.c.last))).first() is None:
+                    await connection.execute(insert(tables.clock).values(id=1, last=0))
+        except DBAPIError as error:
+            raise _unusable(path, error.orig) from None
         yield KingdomStore(engine)
     finally:
         await engine.dispose()
