@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gristmill.cli import duchy_flags, flags
+from gristmill.cli import duchy_flags, flags, of_consortium
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         flags.add_tls(action)
         flags.add_computations_client(action)
         flags.add_development(action)
+        of_consortium.add_arguments(action)
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,9 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 def _add_show(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("peers")
     flags.add_boolean(group, "--peers", default=False, help="ask the other duchies where they are, too")
-    group.add_argument("--duchy-info-config", metavar="FILE", help="DuchyCertConfig as textproto; with --peers")
+    group.add_argument(
+        "--duchy-info-config", type=flags.path, metavar="FILE", help="DuchyCertConfig as textproto; with --peers"
+    )
     flags.add_map(
         group,
         "--duchy-computation-control-target",
@@ -72,6 +75,7 @@ _ADD = {"list": _add_list, "show": _add_show, "retry": _add_intervention, "cance
 def run(arguments: argparse.Namespace) -> int:
     from contextlib import ExitStack
 
+    of_consortium.fill_in(arguments)
     with ExitStack() as stack:
         return _RUN[arguments.action](arguments, _computations(arguments, stack), stack)
 
@@ -186,7 +190,6 @@ def _peers(
     arguments: argparse.Namespace, told: ComputationSummary, targets: dict[str, str], stack: ExitStack
 ) -> list[PeerStage]:
     """Of the participants; of every duchy with a target while the participants are not known."""
-    from pathlib import Path
 
     from gristmill.errors import FileUnusable
     from gristmill.mill.connections import Connections
@@ -196,7 +199,7 @@ def _peers(
 
     files = duchy_flags.tls_files(arguments)
     roots = Roots.read(files.collection_file, allow_development=files.allow_development)
-    info = flags.readable_file("--duchy-info-config", Path(arguments.duchy_info_config))
+    info = flags.readable_file("--duchy-info-config", arguments.duchy_info_config)
     duchies = read_duchies(info, roots)
     if told.duchy not in duchies:
         raise FileUnusable(f"duchy {told.duchy} is not in {info}", cure="Give this duchy's own info file.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
         epilog=_EXIT_CODES,
     )
-    up.add_argument("directory", type=Path, metavar="DIR")
+    _add(up)
     up.add_argument(
         "--data-provider",
         action="append",
         default=[],
-        type=flags.key_value,
+        type=flags.named_path,
         metavar="NAME=FILE",
         help="a data provider and its events, CSV (.gz, .xz) or Parquet; two or more (the demo's three airports)",
     )
@@ -46,13 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     down = commands.add_parser(
         "down", allow_abbrev=False, help="end it in order; `up` goes on with its measurements", epilog=_EXIT_CODES
     )
-    down.add_argument("directory", type=Path, metavar="DIR")
+    _add(down)
     status = commands.add_parser(
         "status", allow_abbrev=False, help="its processes, ports and measurements", epilog=_EXIT_CODES
     )
-    status.add_argument("directory", type=Path, metavar="DIR")
-    status.add_argument("--json", action="store_true", help="as JSON")
+    _add(status)
     up.set_defaults(defaults={action.dest: action.default for action in up._actions})
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=flags.path, metavar="DIR")
+    flags.add_boolean(parser, "--json", default=False, help="print JSON instead of text")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,17 +65,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    import signal
+    import sys
+
     from gristmill.standing.record import RECORD
     from gristmill.standing.standing import bring_up
 
-    directory: Path = arguments.directory.expanduser()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    directory: Path = arguments.directory
     if (directory / RECORD).exists():
         _require_no_flags(arguments)
         standing = bring_up(directory)
     else:
         standing = bring_up(directory, *_new(arguments, directory.absolute()))
-    count = len(standing.state["parties"])
-    print(f"{count} processes of {', '.join(standing.record.duchies)} and {', '.join(standing.record.files)} run.")
+    if arguments.json:
+        _print_json(_content(standing.directory))
+        return 0
+    count, record = len(standing.state["parties"]), standing.record
+    print(f"{count} processes run: kingdom, {', '.join(record.duchies)} with a mill each, {', '.join(record.files)}.")
     print(f"Measure:   gristmill measure --consortium {directory}")
     print(f"Take down: gristmill consortium down {directory}")
     return 0
@@ -79,32 +91,39 @@ def _up(arguments: argparse.Namespace) -> int:
 def _down(arguments: argparse.Namespace) -> int:
     from gristmill.standing.standing import take_down
 
-    directory: Path = arguments.directory.expanduser()
-    print(f"{directory} was taken down." if take_down(directory) else f"{directory} was down already.")
+    directory: Path = arguments.directory
+    was_up = take_down(directory)
+    if arguments.json:
+        _print_json(_content(directory.absolute()) | {"was_up": was_up})
+    else:
+        print(f"{directory} was taken down." if was_up else f"{directory} was down already.")
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    import json
+    from gristmill.standing.standing import UP
 
-    from gristmill.standing.record import Record
-    from gristmill.standing.standing import Standing, running
-
-    directory: Path = arguments.directory.expanduser().absolute()
-    record = Record.read(directory)
-    up = running(directory) is not None
-    content: dict[str, Any] = {
-        "directory": str(directory),
-        "state": "up" if up else "down",
-        "data_providers": {name: str(file) for name, file in record.files.items()},
-    }
-    if up:
-        content |= _look(Standing.attach(directory))
+    content = _content(arguments.directory.absolute())
     if arguments.json:
-        print(json.dumps(content, indent=2))
+        _print_json(content)
     else:
         _show(content)
-    return 0 if up else 1
+    return 0 if content["state"] == UP else 1
+
+
+def _content(directory: Path) -> dict[str, Any]:
+    from gristmill.standing.record import Record
+    from gristmill.standing.standing import UP, Standing, keys_expire, running, state_of
+
+    record, state = Record.read(directory), running(directory)
+    expire = keys_expire(directory)
+    content = {
+        "directory": str(directory),
+        "state": state_of(directory) if state is None else UP,
+        "keys_expire": expire.isoformat() if expire else None,
+        "data_providers": {name: str(file) for name, file in record.files.items()},
+    }
+    return content if state is None else content | _look(Standing.of(directory, record, state))
 
 
 def _look(standing: Standing) -> dict[str, Any]:
@@ -124,24 +143,30 @@ def _look(standing: Standing) -> dict[str, Any]:
 
 
 def _show(content: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
     since = f" since {content['since']}" if "since" in content else ""
-    console.print(f"{content['directory']} is {content['state']}{since}", markup=False, highlight=False, soft_wrap=True)
-    if content["state"] == "down":
+    print(f"{content['directory']} is {content['state']}{since}")
+    if "parties" not in content:
         return
-    table = Table("process", "pid", "started again", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for party in content["parties"]:
-        restarts = party["restarts"]
-        table.add_row(party["name"], str(party["pid"] or "ended"), f"{restarts} times" if restarts else "")
-    console.print(table)
+    rows = [("process", "pid", "started again")]
+    rows += [(party["name"], str(party["pid"] or "ended"), _times(party["restarts"])) for party in content["parties"]]
+    wide = max(len(name) for name, _, _ in rows)
+    for name, pid, again in rows:
+        print(f"{name:{wide}}  {pid:8}  {again}".rstrip())
     for duchy, ports in content["duchy_ports"].items():
-        console.print(f"internal API of {duchy}: 127.0.0.1:{ports['internal_api']}", highlight=False)
+        print(f"internal API of {duchy}: 127.0.0.1:{ports['internal_api']}")
     for identifier, stages in content["measurements"].items():
-        where = ", ".join(f"{duchy} in {stage}" for duchy, stage in stages.items())
-        console.print(f"measurement {identifier}: {where}", markup=False, highlight=False, soft_wrap=True)
+        print(f"measurement {identifier}: {', '.join(f'{duchy} in {stage}' for duchy, stage in stages.items())}")
+    print(f"Its keys expire at {content['keys_expire']}.")
+
+
+def _times(restarts: int) -> str:
+    return "" if not restarts else "once" if restarts == 1 else f"{restarts} times"
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(content, indent=2))
 
 
 def _new(arguments: argparse.Namespace, directory: Path) -> tuple[Record, dict[str, str]]:
@@ -154,6 +179,10 @@ def _new(arguments: argparse.Namespace, directory: Path) -> tuple[Record, dict[s
     sketch = Sketch(arguments.decay_rate, arguments.sketch_size, arguments.sampling_indicator_size)
     parties = duchies(arguments.duchies)
     if not arguments.data_provider:
+        _refuse_changed(
+            arguments, ("id_column", "where", "time_column", "integer_ids"),
+            "is of no use without --data-provider", cure="Leave it out, or name data providers and their files.",
+        )  # fmt: skip
         return _demo(parties, sketch, directory)
     columns = EventFile(
         Path(),
@@ -162,7 +191,7 @@ def _new(arguments: argparse.Namespace, directory: Path) -> tuple[Record, dict[s
         arguments.time_column,
         integer_ids=arguments.integer_ids,
     )
-    files = [(name, Path(file).expanduser().absolute()) for name, file in arguments.data_provider]
+    files = [(name, file.absolute()) for name, file in arguments.data_provider]
     read = publishers.read(files, columns, Question(sketch=sketch, duchies=parties))
     return Record(parties, {publisher.party: publisher.file.path for publisher in read}, columns, sketch), {}
 
@@ -180,12 +209,15 @@ def _demo(parties: tuple[str, ...], sketch: Sketch, directory: Path) -> tuple[Re
 
 
 def _require_no_flags(arguments: argparse.Namespace) -> None:
+    _refuse_changed(
+        arguments, [name for name in arguments.defaults if name not in ("directory", "help")],
+        f"cannot change the consortium that is in {arguments.directory}", cure="Leave it out, or give a new directory.",
+    )  # fmt: skip
+
+
+def _refuse_changed(arguments: argparse.Namespace, names: Iterable[str], why: str, *, cure: str) -> None:
     from gristmill.errors import ConfigurationError
 
-    changed = [name for name, default in arguments.defaults.items()
-               if name not in ("directory", "help") and getattr(arguments, name) != default]  # fmt: skip
-    if changed:
-        raise ConfigurationError(
-            f"--{changed[0].replace('_', '-')} cannot change the consortium that is in {arguments.directory}",
-            cure="Leave it out, or give a new directory.",
-        )
+    for name in names:
+        if getattr(arguments, name) != arguments.defaults[name]:
+            raise ConfigurationError(f"--{name.replace('_', '-')} {why}", cure=cure)

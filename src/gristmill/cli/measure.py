@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--truth", action="store_true", help="show the exact answer beside the measured one")
     group.add_argument("--json", action="store_true", help="the answer as JSON on standard output, and nothing else")
     group.add_argument(
-        "--keep", type=Path, metavar="DIR", help="new or empty directory for keys, state and logs, which stay there"
+        "--keep",
+        type=flags.path,
+        metavar="DIR",
+        help="new or empty directory for keys, state and logs, which stay there",
     )
     group.add_argument(
         "--timeout",
@@ -56,7 +59,7 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--events",
         action="append",
-        type=flags.key_value,
+        type=flags.named_path,
         metavar="NAME=FILE",
         help="a publisher and its events, CSV with a header line (.gz, .xz) or Parquet; two or more",
     )
@@ -136,6 +139,11 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Question, list[Publisher]]:
     from gristmill.measure import publishers
     from gristmill.measure.question import Question, Sketch, duchies
 
+    if not arguments.events:
+        raise ConfigurationError(
+            "no events are given",
+            cure="Give --events=NAME=FILE for each publisher, two or more; or --consortium=DIR for one that runs.",
+        )
     question = Question(
         reach=Privacy(arguments.reach_epsilon, arguments.reach_delta),
         frequency=Privacy(arguments.frequency_epsilon, arguments.frequency_delta),
@@ -156,8 +164,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Question, list[Publisher]]:
         arguments.time_column,
         integer_ids=arguments.integer_ids,
     )
-    files = [(name, Path(file).expanduser()) for name, file in arguments.events or []]
-    return question, publishers.read(files, columns, question)
+    return question, publishers.read(arguments.events or [], columns, question)
 
 
 def _measure(arguments: argparse.Namespace, question: Question, publishers: list[Publisher]) -> int:
@@ -168,7 +175,7 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
 
     from rich.console import Console
 
-    from gristmill.errors import ConfigurationError, GristmillError, Unavailable
+    from gristmill.errors import ConfigurationError, GristmillError, of_system
     from gristmill.measure.present import show_failure
     from gristmill.measure.publishers import files
     from gristmill.measure.run import run as measure
@@ -184,7 +191,7 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
     except ConfigurationError:
         raise
     except (GristmillError, OSError) as cause:
-        error = cause if isinstance(cause, GristmillError) else Unavailable(str(cause))
+        error = cause if isinstance(cause, GristmillError) else of_system(cause)
         show_failure(error, directory / "logs", progress)
         keep = True
         if arguments.json:
@@ -234,7 +241,7 @@ def show_answer(
         print(json.dumps(document(finished, question, counts, truth, warnings), indent=2))
         return
     console = Console()
-    show(finished, truth, console)
+    show(finished, truth, console, started=arguments.consortium is None)
     for warning in warnings:
         console.print(f"\n{warning}", style="bold")
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.cli import measure
+from gristmill.cli import flags, measure
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from gristmill.measure.question import Question
     from gristmill.standing.record import Record
 
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a running consortium, in place of --events")
     group.add_argument(
         "--consortium",
-        type=Path,
+        type=flags.path,
         metavar="DIR",
         help="measure with the one that `gristmill consortium up DIR` started; it has the events and the sketch",
     )
@@ -39,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--measurement", metavar="ID", help="wait for one that was asked of it before instead of asking a new one"
     )
-    flags = {action.dest: (action.option_strings[0], action.default) for action in parser._actions if action.dest in
+    settled = {action.dest: (action.option_strings[0], action.default) for action in parser._actions if action.dest in
              (*FIXED, *ASKED)}  # fmt: skip
-    parser.set_defaults(flags=flags)
+    parser.set_defaults(flags=settled)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gristmill.standing.standing import Standing
 
     _refuse(arguments, FIXED, "is the consortium's to say", "Leave it out: it was settled by gristmill consortium up.")
-    directory: Path = arguments.consortium.expanduser().absolute()
+    directory: Path = arguments.consortium.absolute()
     running = Standing.attach(directory)
     record, progress = running.record, Console(stderr=True)
     name = ""
@@ -72,8 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     def created(given: str) -> None:
         nonlocal name
         name = given
-        note(directory, name, question, chosen)
         progress.print(f"Measurement {name.rpartition('/')[2]}", markup=False, highlight=False)
+        try:
+            note(directory, name, question, chosen)
+        except ConfigurationError as error:  # it has been asked: its answer is worth more than the record of it
+            progress.print(f"It cannot be followed later: {error}", markup=False, highlight=False, soft_wrap=True)
 
     try:
         if name:
@@ -86,17 +91,27 @@ def run(arguments: argparse.Namespace) -> int:
         measure.show_answer(arguments, question, publishers, finished)
     except ConfigurationError:
         raise
+    except KeyboardInterrupt:
+        _say_how_to_follow(directory, name, progress)
+        raise
     except GristmillError as error:
         show_failure(error, directory / "logs", progress)
-        if name:
-            again = f"gristmill measure --consortium {directory} --measurement {name.rpartition('/')[2]}"
-            progress.print(
-                f"{again} waits for it, or tells its end again.", markup=False, highlight=False, soft_wrap=True
-            )
+        _say_how_to_follow(directory, name, progress)
         if arguments.json:
             measure.print_error(error, directory / "logs")
         return 1
     return 0
+
+
+def _say_how_to_follow(directory: Path, name: str, progress: Console) -> None:
+    if name:
+        progress.print(
+            f"gristmill measure --consortium {directory} --measurement {name.rpartition('/')[2]} waits for it, or "
+            "tells its end again.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _question(arguments: argparse.Namespace, record: Record) -> Question:
@@ -115,8 +130,8 @@ def _question(arguments: argparse.Namespace, record: Record) -> Question:
 def _refuse(arguments: argparse.Namespace, names: tuple[str, ...], why: str, cure: str) -> None:
     from gristmill.errors import ConfigurationError
 
-    flags: Mapping[str, tuple[str, Any]] = arguments.flags
+    settled: Mapping[str, tuple[str, Any]] = arguments.flags
     for name in names:
-        flag, default = flags[name]
+        flag, default = settled[name]
         if getattr(arguments, name) != default:
             raise ConfigurationError(f"{flag} {why}", cure=cure)
