@@ -18,6 +18,7 @@ import grpc
 
 from gristmill.proto.duchy import leases_pb2
 from gristmill.proto.duchy import leases_pb2_grpc as leases_grpc
+from mill import transitions
 from wfa.measurement.internal.duchy import computations_service_pb2 as pb
 from wfa.measurement.internal.duchy import computations_service_pb2_grpc as pb_grpc
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
@@ -129,6 +130,8 @@ class InternalApi(pb_grpc.ComputationsServicer):
     def UpdateComputationDetails(self, request: pb.UpdateComputationDetailsRequest, context: Context) -> Any:
         with self.lock:
             token = self._edit("UpdateComputationDetails", request, context)
+            if request.details.WhichOneof("protocol") != token.computation_details.WhichOneof("protocol"):
+                context.abort(grpc.StatusCode.UNKNOWN, "another protocol")
             token.computation_details.CopyFrom(request.details)
             self._touch(token)
             return pb.UpdateComputationDetailsResponse(token=token)
@@ -148,6 +151,9 @@ class InternalApi(pb_grpc.ComputationsServicer):
             token = self._edit("AdvanceComputationStage", request, context)
             if any(blob.dependency_type == OUTPUT and not blob.path for blob in token.blobs):
                 context.abort(grpc.StatusCode.UNKNOWN, "an output is missing")
+            if refused := transitions.refusal(token, request):
+                context.abort(grpc.StatusCode.UNKNOWN, refused)
+            token.stage_specific_details.CopyFrom(request.stage_details)
             token.computation_stage.CopyFrom(request.next_computation_stage)
             blobs = [ComputationStageBlobMetadata(dependency_type=INPUT, path=path) for path in request.input_blobs]
             blobs += [ComputationStageBlobMetadata(dependency_type=OUTPUT) for _ in range(request.outputBlobs)]
@@ -161,6 +167,8 @@ class InternalApi(pb_grpc.ComputationsServicer):
     def FinishComputation(self, request: pb.FinishComputationRequest, context: Context) -> Any:
         with self.lock:
             token = self._edit("FinishComputation", request, context)
+            if request.ending_computation_stage != stage(COMPLETE) or not request.reason:
+                context.abort(grpc.StatusCode.UNKNOWN, "no ending stage, or no reason")
             token.computation_stage.CopyFrom(request.ending_computation_stage)
             token.computation_details.ending_state = request.reason
             self._hold(token, "", 0)
@@ -169,6 +177,8 @@ class InternalApi(pb_grpc.ComputationsServicer):
     def EnqueueComputation(self, request: pb.EnqueueComputationRequest, context: Context) -> Any:
         with self.lock:
             token = self._edit("EnqueueComputation", request, context)
+            if request.delay_second < 0:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the delay is negative")
             if token.lock_owner and token.lock_owner != request.expected_owner:
                 context.abort(grpc.StatusCode.UNKNOWN, "another owner")
             self._hold(token, "", 0)

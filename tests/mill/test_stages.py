@@ -36,6 +36,8 @@ from wfa.measurement.internal.testing.forwarded_storage_service_pb2_grpc import 
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
+AT_THE_AGGREGATOR = pytest.mark.parametrize("world", ["aggregator"], indirect=True)
+
 
 @pytest.fixture(scope="module")
 def keys() -> Keys:
@@ -379,6 +381,17 @@ def test_confirmation_confirms_before_it_keeps_the_combined_keys(world: World, k
     assert stage_of(claimed) == 4
 
 
+@AT_THE_AGGREGATOR
+def test_confirmation_leads_the_aggregator_to_wait_for_every_other_duchy(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, CONFIRMATION)
+    world.internal.add(claimed, owner=MILL, lock=300)
+    world.run(claimed)
+    assert stage_of(claimed) == 5
+    waits = claimed.stage_specific_details.liquid_legions_v2.wait_setup_phase_inputs_details
+    assert dict(waits.external_duchy_local_blob_id) == {"worker1": 0, "worker2": 1}
+    assert [(blob.blob_id, blob.path) for blob in claimed.blobs] == [(0, ""), (1, "")]
+
+
 def test_confirmation_collects_every_fault_into_one_failure(world: World, keys: Keys) -> None:
     claimed = token(world, keys, CONFIRMATION)
     claimed.requisitions[1].details.nonce += 1
@@ -393,8 +406,6 @@ def test_confirmation_collects_every_fault_into_one_failure(world: World, keys: 
 
 
 # The result
-
-AT_THE_AGGREGATOR = pytest.mark.parametrize("world", ["aggregator"], indirect=True)
 
 
 def last_stage(world: World, keys: Keys, distribution: dict[int, float], reach: int = 1234) -> ComputationToken:

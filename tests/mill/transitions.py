@@ -1,0 +1,67 @@
+"""What the existing internal API asks of an advance of Liquid Legions v2, row by row as its description has it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wfa.measurement.internal.duchy import computations_service_pb2 as pb
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationStageDetails
+from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
+from wfa.measurement.internal.duchy.config.protocols_setup_config_pb2 import AGGREGATOR
+
+ADD_UNCLAIMED_TO_QUEUE, DO_NOT_ADD_TO_QUEUE = 2, 3
+
+
+class Row(NamedTuple):
+    """A stage, the one that must precede it, its input and output blobs when it is entered, whether it is queued."""
+
+    stage: int
+    before: int
+    inputs: int
+    outputs: int
+    queued: bool
+
+
+ROWS = {
+    row.stage: row
+    for row in (
+        Row(2, 1, 0, 0, queued=False),
+        Row(3, 2, 0, 0, queued=True),
+        Row(4, 3, 0, 0, queued=False),
+        Row(7, 6, 1, 1, queued=False),
+        Row(8, 7, 1, 1, queued=True),
+        Row(9, 8, 1, 1, queued=False),
+        Row(10, 9, 1, 1, queued=True),
+        Row(11, 10, 1, 1, queued=False),
+        Row(12, 11, 1, 1, queued=True),
+    )
+}
+
+
+def refusal(token: ComputationToken, request: pb.AdvanceComputationStageRequest) -> str:
+    """Why the advance would be refused, or leave a stage that nobody can go on from; empty if it is right."""
+    llv2 = token.computation_details.liquid_legions_v2
+    here = token.computation_stage.liquid_legions_sketch_aggregation_v2
+    there = request.next_computation_stage.liquid_legions_sketch_aggregation_v2
+    others = [participant.duchy_id for participant in llv2.participant][:-1]
+    row = ROWS.get(there)
+    details = ComputationStageDetails()
+    if there == 5:
+        row = Row(5, 3, 0, len(others), queued=False)
+        slots = details.liquid_legions_v2.wait_setup_phase_inputs_details.external_duchy_local_blob_id
+        slots.update({duchy: number for number, duchy in enumerate(others)})
+    if row is None or row.before != here:
+        return f"there is no transition from {here} to {there}"
+    if (there == 4 and llv2.role == AGGREGATOR) or (there == 5 and llv2.role != AGGREGATOR):
+        return f"stage {there} is not of this role"
+    if not token.attempt:
+        return "the stage was never claimed"
+    if (len(request.input_blobs), request.outputBlobs) != (row.inputs, row.outputs) or request.pass_through_blobs:
+        return f"stage {there} has {row.inputs} input and {row.outputs} output blobs"
+    if set(request.input_blobs) - {blob.path for blob in token.blobs if blob.path}:
+        return "an input blob is none of the present stage's"
+    if request.stage_details != details:
+        return f"the details of stage {there} are wrong"
+    if request.after_transition != (ADD_UNCLAIMED_TO_QUEUE if row.queued else DO_NOT_ADD_TO_QUEUE):
+        return f"after_transition of stage {there} is wrong"
+    return ""
