@@ -48,6 +48,12 @@ def read_promise(metadata: Mapping[str, str]) -> Promise:
     return Promise(int(length) if length is not None else None, bytes.fromhex(digest) if digest is not None else None)
 
 
+async def opening(stream: AsyncIterator[T]) -> T | None:
+    """The first message of a stream; None if it is empty. Unavailable when the caller says nothing."""
+    async with _patience():
+        return await anext(stream, None)
+
+
 async def keep(
     blobs: BlobStore,
     key: str,

@@ -16,7 +16,7 @@ import grpc
 from gristmill.blobs import computation_key
 from gristmill.duchy import bodies, names
 from gristmill.duchy.messages import Announced, read_header
-from gristmill.duchy.status import Context, first, metadata
+from gristmill.duchy.status import Context, metadata
 from gristmill.errors import InvalidRequest, PreconditionFailed
 from gristmill.observe.logs import logger
 from gristmill.protocols import registry
@@ -78,7 +78,7 @@ class ComputationControl(ComputationControlServicer):
     ) -> computation_control_service_pb2.AdvanceComputationResponse:
         sender = self._identify(context)
         stream = aiter(request_iterator)
-        opening = await first(stream)
+        opening = await bodies.opening(stream)
         if opening is None:
             raise InvalidRequest("the stream is empty; it must begin with a header")
         if opening.WhichOneof("payload") != "header":

@@ -6,11 +6,14 @@ import re
 
 from gristmill.errors import InvalidRequest
 
-_COMPUTATION = re.compile(r"computations/([^/]+)")
-_PARTICIPANT = re.compile(r"computations/([^/]+)/participants/([^/]+)")
-_STAGE = re.compile(r"computations/([^/]+)/participants/([^/]+)/stage")
-_SYSTEM_REQUISITION = re.compile(r"computations/([^/]+)/requisitions/([^/]+)")
-_REQUISITION = re.compile(r"(dataProviders/[^/]+)/requisitions/([^/]+)")
+_ID = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,62}"
+"""What goes into blob keys, log lines and statements unchanged: no path, no control character, and not without end."""
+
+_COMPUTATION = re.compile(f"computations/({_ID})")
+_PARTICIPANT = re.compile(f"computations/({_ID})/participants/({_ID})")
+_STAGE = re.compile(f"computations/({_ID})/participants/({_ID})/stage")
+_SYSTEM_REQUISITION = re.compile(f"computations/({_ID})/requisitions/({_ID})")
+_REQUISITION = re.compile(f"(dataProviders/{_ID})/requisitions/({_ID})")
 
 
 def computation(computation_id: str) -> str:
@@ -57,5 +60,5 @@ def parse_requisition(name: str) -> tuple[str, str]:
 def _match(pattern: re.Pattern[str], name: str, form: str) -> tuple[str, ...]:
     match = pattern.fullmatch(name)
     if match is None:
-        raise InvalidRequest(f"name is not of the form {form}")
+        raise InvalidRequest(f"name is not of the form {form}, with IDs of 1 to 63 letters, digits and - . _ ~")
     return match.groups()

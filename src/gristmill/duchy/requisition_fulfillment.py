@@ -17,7 +17,7 @@ from gristmill.blobs import requisition_key
 from gristmill.duchy import bodies, names
 from gristmill.duchy.messages import REGISTER
 from gristmill.duchy.pacing import Pace
-from gristmill.duchy.status import Context, first, metadata
+from gristmill.duchy.status import Context, metadata
 from gristmill.errors import GristmillError, InvalidRequest, NotFound, PermissionDenied, PreconditionFailed, Unavailable
 from gristmill.observe.logs import logger
 from gristmill.protocols import derive, registry
@@ -76,7 +76,7 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
         self, request_iterator: AsyncIterator[public.FulfillRequisitionRequest], context: Context
     ) -> public.FulfillRequisitionResponse:
         stream = aiter(request_iterator)
-        opening = await first(stream)
+        opening = await bodies.opening(stream)
         if opening is None or opening.WhichOneof("payload") != "header":
             raise InvalidRequest("the stream must begin with a header")
         header = opening.header

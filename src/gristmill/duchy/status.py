@@ -6,7 +6,7 @@ whose reason (an ErrorCode of wfa.measurement.internal.duchy) and metadata trave
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Never
@@ -15,7 +15,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, InvalidRequest
 from gristmill.observe.logs import logger
 
 DOMAIN = "wfa.measurement.internal.duchy.ErrorCode"
@@ -124,9 +124,15 @@ def error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
 
 
 def metadata(context: Context) -> dict[str, str]:
-    """The caller's metadata that are text."""
+    """The caller's metadata that are text. InvalidRequest when one of ours comes twice: which is meant?"""
     found: Any = context.invocation_metadata() or ()
-    return {key: value for key, value in found if isinstance(value, str)}
+    texts: dict[str, str] = {}
+    for key, value in found:
+        if key in texts and key.startswith("gristmill-"):
+            raise InvalidRequest(f"metadata {key} is given twice")
+        if isinstance(value, str):
+            texts[key] = value
+    return texts
 
 
 def message_of(context: Context) -> str:
@@ -134,10 +140,3 @@ def message_of(context: Context) -> str:
     found: Any = context.invocation_metadata() or ()
     said = next((value for key, value in found if key == MESSAGE_KEY), b"")
     return said.decode(errors="replace")[:LONGEST_MESSAGE] if isinstance(said, bytes) else ""
-
-
-async def first(stream: AsyncIterator[Any]) -> Any | None:
-    """The first message of a stream; None if it is empty."""
-    async for message in stream:
-        return message
-    return None
