@@ -1,6 +1,6 @@
 """Microseconds per register of every Liquid Legions stage, beside libcrypto's EC_POINT_mul in the same run.
 
-    python benchmarks/quick.py [--registers 2000] [--providers 3] [--repetitions 1]
+    python benchmarks/quick.py [--registers 2000] [--providers 3] [--repetitions 1] [--json]
 
 Three duchies, no noise, one thread. A stage computes on a thread of its own, so its time is the processor time of the
 whole process, in which nothing else runs meanwhile. The last column is a row's time divided by libcrypto's.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import ctypes.util
+import json
 import random
 import tempfile
 import time
@@ -126,16 +127,22 @@ def main() -> None:
     parser.add_argument("--registers", type=int, default=2000, help="registers of a provider")
     parser.add_argument("--providers", type=int, default=3)
     parser.add_argument("--repetitions", type=int, default=1, help="the fastest of so many runs counts")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     multiplication = libcrypto_multiplication()
     runs = []
     for _ in range(arguments.repetitions):
         with tempfile.TemporaryDirectory() as folder:
             runs.append(list(stages(Path(folder), arguments.providers, arguments.registers)))
+    fastest = [min(rows, key=lambda row: row[3]) for rows in zip(*runs, strict=True)]
+    if arguments.json:
+        columns = ("stage", "item", "items", "microseconds_each")
+        table = [dict(zip(columns, row, strict=True)) for row in fastest]
+        print(json.dumps({"libcrypto_multiplication_microseconds": multiplication, "stages": table}, indent=2))
+        return
     print(f"libcrypto EC_POINT_mul, variable base: {multiplication:.1f} us")
     print(f"{'stage':<36} {'item':<11} {'items':>7} {'us each':>9} {'multiplications':>16}")
-    for rows in zip(*runs, strict=True):
-        stage, item, items, microseconds = min(rows, key=lambda row: row[3])
+    for stage, item, items, microseconds in fastest:
         print(f"{stage:<36} {item:<11} {items:>7} {microseconds:>9.1f} {microseconds / multiplication:>16.2f}")
 
 

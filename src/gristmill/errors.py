@@ -48,6 +48,10 @@ class GristmillError(Exception):
         self.message = message
         self.cure = cure
 
+    def described(self) -> dict[str, str]:
+        """For JSON."""
+        return {"code": self.code, "message": self.message, "cure": self.cure}
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" + (f" Cure: {self.cure}" if self.cure else "")
 

@@ -7,8 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from gristmill import __version__
+
+if TYPE_CHECKING:
+    from gristmill.errors import GristmillError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gristmill.cli.demo", "measure real events among three duchies on this machine"),
@@ -68,14 +72,24 @@ def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
         except OSError as error:
             raise of_system(error) from error
     except ConfigurationError as error:
-        print(f"gristmill: {error}", file=sys.stderr)
+        _report(error, arguments)
         return 2
     except GristmillError as error:
-        _discard_output()
-        print(f"gristmill: {error}", file=sys.stderr)
+        _report(error, arguments)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _report(error: GristmillError, arguments: argparse.Namespace) -> None:
+    """On standard error; with `--json` also in the place of the answer."""
+    _discard_output()
+    if getattr(arguments, "json", False) is True:
+        import json
+
+        print(json.dumps({"error": error.described()}, indent=2))
+        _discard_output()
+    print(f"gristmill: {error}", file=sys.stderr)
 
 
 def _discard_output() -> None:

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Make a file of events for each publisher (columns id, time, device) and exact.json with the exact reach and "
         "frequency. The same flags give the same files again."
     )
+    parser.epilog = "exit codes: 0 made; 2 wrong usage, or a directory that cannot be used: nothing was written."
     parser.add_argument("directory", type=flags.path, metavar="DIR", help="new directory for the files")
     parser.add_argument("--people", type=flags.integer(1), default=10_000, metavar="N", help="exact reach (10000)")
     parser.add_argument("--publishers", type=flags.integer(1, 100), default=3, metavar="N", help="a file each (3)")
@@ -31,10 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--days", type=flags.integer(1, 36_500), default=28, metavar="N", help="how many (28)")
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv", help="of the events (csv)")
     flags.add_boolean(parser, "--text-ids", default=False, help="IDs such as person-17 instead of 17 (false)")
+    flags.add_boolean(parser, "--json", default=False, help="print what exact.json holds instead of a summary")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from gristmill.synth.files import EXACT, write
+    import json
+
+    from gristmill.synth.files import EXACT, described, write
     from gristmill.synth.population import Population
 
     population = Population(
@@ -49,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     directory: Path = arguments.directory
     exact = write(population, directory, parquet=arguments.format == "parquet")
+    if arguments.json:
+        print(json.dumps(described(population, exact, arguments.format), indent=2))
+        return 0
     print(f"{exact.events.total():,} events of {exact.reach:,} people. The exact answer: {directory / EXACT}")
     for name in population.names():
         reach, count = exact.reach_of[name], exact.events[name]

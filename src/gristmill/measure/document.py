@@ -49,8 +49,7 @@ def document(
 
 def error_document(error: GristmillError, logs: str | None = None) -> dict[str, Any]:
     """What went wrong, in the place of an answer."""
-    found = {"code": error.code, "message": error.message, "cure": error.cure}
-    return {"error": found | ({"logs": logs} if logs else {})}
+    return {"error": error.described() | ({"logs": logs} if logs else {})}
 
 
 def _estimate(estimate: Estimate, exact: float | None, *, whole: bool = False) -> dict[str, float]:
