@@ -69,9 +69,11 @@ async def start(keys: DevelopmentKeys, kingdom: Kingdom, tmp_path: Path) -> Asyn
     """Starts a whole duchy; starting it again with the same name finds its database."""
     async with AsyncExitStack() as stack:
 
-        async def start_one(name: str, stack: AsyncExitStack = stack, **changes: Any) -> Duchy:
+        async def start_one(
+            name: str, stack: AsyncExitStack = stack, directory: Path = tmp_path, **changes: Any
+        ) -> Duchy:
             party = keys.duchy(name)
-            blobs = LocalBlobs(tmp_path / name / "blobs")
+            blobs = LocalBlobs(directory / name / "blobs")
             settings = DuchySettings(
                 duchy=name,
                 tls=party.tls,
@@ -79,13 +81,13 @@ async def start(keys: DevelopmentKeys, kingdom: Kingdom, tmp_path: Path) -> Asyn
                 setup_file=party.protocols_setup_config_file,
                 principals_file=keys.principal_map_file,
                 kingdom=Target(f"127.0.0.1:{kingdom.port}", keys.kingdom.cert_host),
-                database=Secret(f"sqlite:///{tmp_path / name / 'duchy.sqlite'}".encode()),
+                database=Secret(f"sqlite:///{directory / name / 'duchy.sqlite'}".encode()),
                 sealer=Sealer.read(party.key_encryption_keyset_file),
                 blobs=blobs,
                 **changes,
             )
             running = await stack.enter_async_context(serve_duchy(settings))
-            duchy = Duchy(keys, name, running, blobs, tmp_path / name / "blobs")
+            duchy = Duchy(keys, name, running, blobs, directory / name / "blobs")
             stack.push_async_callback(duchy.close)
             return duchy
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gristmill.errors import DatabaseUnavailable, DatabaseUnusable
+from gristmill.errors import MAKE_ROOM, DatabaseUnavailable, DatabaseUnusable
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 BUSY_SECONDS = 30
@@ -93,6 +93,8 @@ async def _outages() -> AsyncIterator[None]:
 
 def _unavailable(failure: Exception) -> DatabaseUnavailable:
     what = getattr(failure, "orig", None) or failure
+    if getattr(what, "sqlite_errorname", "") == "SQLITE_FULL":
+        return DatabaseUnavailable("the database's disk is full", cure=MAKE_ROOM)
     return DatabaseUnavailable(
         f"the database did not answer: {what}", cure="Try again; if it stays so, look at the database."
     )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -54,6 +56,17 @@ def test_a_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str]
         text = capsys.readouterr().err
         assert "ValueError" in text
         assert "LOCALMARKER" not in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_line_that_the_disk_cannot_take_is_lost_and_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        logs.configure(json=True)
+        for _ in range(3):
+            logs.logger("mill").info("x" * 10_000)
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # what is still in its buffer has to go somewhere
 
 
 def test_a_lower_level_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
