@@ -9,10 +9,9 @@ from typing import Any
 
 from protocol.noise_counts import register_noise_counts, tuple_noise_counts
 from protocol.recorded import SkippedError, Stage
-from reference import curve, llv2
+from reference import curve
 from reference.curve import Affine
-from reference.el_gamal import blocks, combine_public_keys
-from reference.introsort import sorted_positions
+from reference.el_gamal import combine_public_keys
 from reference.noise import Baseline, Privacy, RegisterNoise, TupleNoise
 from reference.sketch import Register
 
@@ -101,22 +100,18 @@ def _blind_registers(stage: Stage) -> Call:
 
 
 def _join_registers(stage: Stage) -> Call:
-    """The input is put in the order in which the original's sort left it, so that groups have its member order."""
     request, noise = stage.request, _tuple_noise(stage.request)
     key, secret_key = _public_key(request.composite_el_gamal_public_key, "composite"), _secret_key(request)
     counts: tuple[int, ...] = ()
     if noise is not None and noise.maximum_frequency >= 2:
         counts = tuple_noise_counts(stage.response.flag_count_tuples, noise, key, key, stage.scalars)
-    registers = blocks(request.combined_register_vector, llv2.REGISTER_BYTES)
-    positions = sorted_positions(llv2.decrypted_indices(request.combined_register_vector, secret_key=secret_key))
-    data = b"".join(registers[position] for position in positions)
     settings = {
         "secret_key": secret_key,
         "public_key": key,
         "sketches": request.total_sketches_count,
         "noise": noise,
     }
-    return Call("join_registers", {"data": data}, settings, stage.scalars, counts)
+    return Call("join_registers", {"data": request.combined_register_vector}, settings, stage.scalars, counts)
 
 
 def _decrypt_flags(stage: Stage) -> Call:

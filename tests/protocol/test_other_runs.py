@@ -10,8 +10,13 @@ from protocol import by_native
 from protocol.measurement import Plan
 from protocol.recording import record
 from protocol.replay import replay
+from reference.el_gamal import blocks, decode_row, encode_row
 from reference.introsort import sorted_positions
+from reference.llv2 import TUPLE_BYTES
 from reference.sketch import Register
+from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
+    CompleteExecutionPhaseOneAtAggregatorResponse,
+)
 
 TINY = (20.0, 0.5)
 WEAK = (4.0, 0.3)
@@ -69,6 +74,24 @@ def test_a_run_of_other_parameters_replays(plan: Plan, providers: int) -> None:
 def test_member_orders_that_no_sort_leaves_are_found_group_by_group(order: Callable[[list[bytes]], list[int]]) -> None:
     run = record(Plan(2, duchies=2), random_sketches(5, registers=3, indices=4, seed=3), seed="orders", order=order)
     assert [line.verdict for line in replay(run) if line.stage == "execution_phase_one"] == ["ok", "ok"]
+
+
+def test_large_groups_may_stand_in_the_order_of_the_input() -> None:
+    def stable(keys: list[bytes]) -> list[int]:
+        return sorted(range(len(keys)), key=keys.__getitem__)
+
+    run = record(Plan(2, duchies=2), random_sketches(12, registers=2, indices=2, seed=5), seed="stable", order=stable)
+    assert {line.verdict for line in replay(run)} == {"ok"}
+
+
+def test_a_changed_tuple_of_a_large_group_fails() -> None:
+    run = record(Plan(2, duchies=2), random_sketches(12, registers=1, indices=1, seed=4), seed="large", order=scrambled)
+    (join,) = [stage for stage in run["stages"] if "PhaseOneAtAggregator" in stage["request_type"]]
+    response = CompleteExecutionPhaseOneAtAggregatorResponse.FromString(bytes.fromhex(join["response"]))
+    (tuple_,) = (decode_row(block) for block in blocks(response.flag_count_tuples, TUPLE_BYTES))
+    response.flag_count_tuples = encode_row([tuple_[1], *tuple_[1:]])
+    join["response"] = response.SerializeToString().hex()
+    assert [line.verdict for line in replay(run) if line.role == "aggregator"][1] == "FAILED"
 
 
 def test_an_order_that_cannot_be_found_is_skipped_not_failed() -> None:

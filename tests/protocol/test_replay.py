@@ -80,6 +80,17 @@ def test_the_script_prints_a_line_a_stage_from_any_directory(tmp_path: Path) -> 
     assert f"{plain} setup_phase worker1 skipped: protocol not built yet" in printed
 
 
+def test_the_script_finds_the_projects_python_when_started_with_another() -> None:
+    script = Path(__file__).with_name("replay.py")
+    if sys.prefix == sys.base_prefix or Path(sys.prefix) != script.parents[2] / ".venv":
+        pytest.skip("this is not the .venv that `make dev` makes")
+    other = Path(sys.base_prefix) / "bin" / "python3"
+    command = [str(other), "-I", "-S", str(script), str(DIRECTORY / "hmss_run.json.xz")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "shuffle_phase worker1 skipped" in done.stdout
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", json.dumps({"stages": []}), json.dumps({"rows": [1]})])
 def test_an_unreadable_file_is_named_and_exits_with_an_error(
     content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
