@@ -15,10 +15,16 @@ pub fn raise(error: Error) -> PyErr {
         Error::InvalidArgument(text) => InvalidArgument::new_err(text),
         Error::Internal(text) => InternalError::new_err(text),
         Error::Cancelled => Cancelled::new_err("cancelled"),
-        Error::File { path, source } => match source.raw_os_error() {
+        Error::File { path, source } => match source.raw_os_error().or_else(|| no_room(&source)) {
             // With an errno Python chooses FileNotFoundError, FileExistsError and so on.
             Some(code) => PyOSError::new_err((code, source.to_string(), path)),
             None => PyOSError::new_err(format!("{path}: {source}")),
         },
     }
+}
+
+/// The errno of what was refused because it would not fit: an error of our own, which has none.
+fn no_room(source: &std::io::Error) -> Option<i32> {
+    const ENOSPC: i32 = 28; // on Linux and macOS alike
+    (source.kind() == std::io::ErrorKind::StorageFull).then_some(ENOSPC)
 }

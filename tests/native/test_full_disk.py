@@ -1,0 +1,63 @@
+"""Spill files on a full disk: an error with the system's number, by which it is known, and no file left."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from full_disk import Disk, Mounted
+from gristmill import _native as native
+
+REGISTER = 198
+MORE_THAN_MEMORY = 340_000
+"""So many registers are sorted through spill files (more than 64 MiB)."""
+
+
+@pytest.fixture(scope="module")
+def registers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Encrypted registers, the same few again and again: to encrypt them all would take minutes."""
+    folder = tmp_path_factory.mktemp("registers")
+    few = folder / "few"
+    native.encrypt_sketch(
+        [(index, index, 1) for index in range(100)],
+        output=str(few),
+        public_key=native.combine_public_keys([native.public_element(bytes([3]) * 32)]),
+        maximum_frequency=3,
+        randomness=native.Randomness.operating_system(),
+        threads=1,
+        progress=native.Progress(),
+    )
+    path = folder / "many"
+    with path.open("wb") as file:
+        for _ in range(MORE_THAN_MEMORY // 100):
+            file.write(few.read_bytes())
+    return path
+
+
+def blind(registers: Path, folder: Path) -> OSError:
+    """What a stage says that sorts these registers into this folder."""
+    with pytest.raises(OSError) as failed:  # noqa: PT011 (its number is looked at)
+        native.llv2_blind_registers(
+            inputs=[str(registers)],
+            output=str(folder / "output"),
+            secret_key=bytes([3]) * 32,
+            public_key=native.combine_public_keys([native.public_element(bytes([3]) * 32)]),
+            randomness=native.Randomness.operating_system(),
+            threads=2,
+            progress=native.Progress(),
+            block=500,
+        )
+    return failed.value
+
+
+def test_spill_files_that_do_not_fit_are_an_error_with_its_number_and_leave_nothing(
+    registers: Path, disk: Disk
+) -> None:
+    disk.fill()
+    error = blind(registers, disk.directory)
+    assert error.errno in (errno.ENOSPC, errno.EFBIG)
+    assert [path.name for path in disk.directory.iterdir() if path.name != ".ballast"] == []
+    if isinstance(disk, Mounted):
+        assert "bytes are free, sorting needs" in str(error)
