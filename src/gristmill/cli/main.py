@@ -36,7 +36,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0 for success, 1 for a failure that was reported, 2 for wrong usage."""
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:  # the process is ours alone, and nearly every command reads or makes keys
+        from gristmill.trust.process import disable_core_dumps
+
+        disable_core_dumps()
+        argv = sys.argv[1:]
     command = argv[0] if argv else None
     if command in COMMANDS:
         module_name, summary = COMMANDS[command]

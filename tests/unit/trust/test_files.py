@@ -83,3 +83,13 @@ def test_core_dumps_are_off() -> None:
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert output.stdout.strip() == "(0, 0)"
     assert resource.getrlimit(resource.RLIMIT_CORE) == before
+
+
+def test_core_dumps_are_off_in_commands_of_people_too(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; from gristmill.cli.main import main; code = main();"
+        "print(code, resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    command = [sys.executable, "-c", program, "keys", "show", str(tmp_path / "absent")]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    assert output.stdout.strip() == "2 (0, 0)"
