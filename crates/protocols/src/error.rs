@@ -9,6 +9,14 @@ pub enum Error {
     /// The caller's or a peer's input is wrong (INVALID_ARGUMENT); it stays wrong on a retry.
     #[error("{0}")]
     InvalidArgument(String),
+    /// A record of an input that no honest party makes (INVALID_ARGUMENT). `Input::refusal` says in which file.
+    #[error("record {record} {fault}")]
+    Record {
+        /// Which one; of the chunk at hand until `after` has added where that begins.
+        record: u64,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// Something that cannot happen with honest input and a sound generator (INTERNAL).
     #[error("{0}")]
     Internal(String),
@@ -32,6 +40,24 @@ impl Error {
     pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
         Self::File { path: path.display().to_string(), source }
     }
+
+    /// The same with a record that is counted from an earlier one: `records` lie between the two.
+    #[must_use]
+    pub(crate) fn after(self, records: u64) -> Self {
+        match self {
+            Self::Record { record, fault } => Self::Record { record: records + record, fault },
+            other => other,
+        }
+    }
+
+    /// The same with records of `parts` parts each, where parts were counted.
+    #[must_use]
+    pub(crate) fn of_parts(self, parts: usize) -> Self {
+        match self {
+            Self::Record { record, fault } => Self::Record { record: record / parts as u64, fault },
+            other => other,
+        }
+    }
 }
 
 /// An INVALID_ARGUMENT with a formatted message.
@@ -53,13 +79,14 @@ pub(crate) use require;
 
 impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
-        Self::InvalidArgument(error.to_string())
+        Self::Record { record: error.position as u64, fault: "has a point that is not one of P-256" }
     }
 }
 
+/// Fresh randomness keeps infinity away from everything but what a sender chose: (G, Y) under the key of Y, for example.
 impl From<EncodeError> for Error {
     fn from(error: EncodeError) -> Self {
-        Self::Internal(error.to_string())
+        Self::Record { record: error.position as u64, fault: "decrypts to the point at infinity" }
     }
 }
 

@@ -59,7 +59,7 @@ impl<'a> Work<'a> {
             if left == 0 {
                 return Ok(());
             }
-            operation(first, block)?;
+            operation(first, block).map_err(|error| input.refusal(error))?;
             first += left.min(self.block as u64);
         }
     }
@@ -76,7 +76,8 @@ impl<'a> Work<'a> {
             chunks
                 .map(|(number, chunk)| {
                     self.progress.check()?;
-                    let result = operation(first + (number * CHUNK) as u64, chunk)?;
+                    let start = first + (number * CHUNK) as u64;
+                    let result = operation(start, chunk).map_err(|error| error.after(start))?;
                     self.progress.advance((chunk.len() / record) as u64);
                     Ok(result)
                 })

@@ -13,6 +13,7 @@ create_exception!(gristmill._native, Cancelled, PyException);
 pub fn raise(error: Error) -> PyErr {
     match error {
         Error::InvalidArgument(text) => InvalidArgument::new_err(text),
+        error @ Error::Record { .. } => InvalidArgument::new_err(error.to_string()),
         Error::Internal(text) => InternalError::new_err(text),
         Error::Cancelled => Cancelled::new_err("cancelled"),
         Error::File { path, source } => match source.raw_os_error().or_else(|| no_room(&source)) {

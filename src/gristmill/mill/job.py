@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from gristmill.errors import BadInput
+from gristmill.protocols import derive
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from gristmill.protocols.table import Seat, Stage, Work
     from gristmill.trust.identity import Duchy
     from gristmill.trust.signatures import Signer
-    from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
+    from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken, RequisitionMetadata
     from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
         LiquidLegionsSketchAggregationV2,
     )
@@ -62,6 +63,19 @@ class Job:
         return self.claim.activity
 
     @property
+    def own_requisitions(self) -> list[RequisitionMetadata]:
+        """Those that were fulfilled at this duchy."""
+        mine = self.services.duchy
+        return [each for each in self.token.requisitions if each.details.external_fulfilling_duchy_id == mine]
+
+    def senders(self) -> dict[Path, str]:
+        """For messages: what each of the files is, and who is answerable for it."""
+        blobs = [blob for blob in derive.blobs(self.seat, self.stage) if blob.dependency is derive.Dependency.INPUT]
+        received = [_sent(blob.content) for blob in blobs]
+        fulfilled = [f"the data of requisition {_id(each)}" for each in self.own_requisitions]
+        return dict(zip((*self.inputs, *self.requisitions), (*received, *fulfilled), strict=False))
+
+    @property
     def token(self) -> ComputationToken:
         """As the last write left it."""
         return self.claim.token
@@ -81,6 +95,16 @@ class Job:
             return MeasurementSpec.FromString(self.token.computation_details.kingdom_computation.measurement_spec)
         except DecodeError:
             raise BadInput("the measurement specification of the computation is no MeasurementSpec") from None
+
+
+def _sent(content: derive.Slot | Stage) -> str:
+    if isinstance(content, derive.Slot):
+        return f"the {content.message.name} of {content.sender.duchy}"
+    return f"this duchy's output of {content.name}"
+
+
+def _id(requisition: RequisitionMetadata) -> str:
+    return requisition.external_key.external_requisition_id
 
 
 @dataclass(frozen=True, slots=True)

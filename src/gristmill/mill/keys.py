@@ -54,7 +54,7 @@ def verify_participants_and_combine_keys(job: Job) -> None:
     Every fault is collected into one ParticipationInvalid, because a computation that fails here fails for good.
     """
     job.activity.begin("verifying the participants")
-    faults = [*_requisition_faults(job)]
+    faults = [*_requisition_faults(job), *_ring_faults(job)]
     elements: dict[str, bytes] = {}
     for participant in job.details.participant:
         try:
@@ -102,6 +102,14 @@ def _requisition_faults(job: Job) -> list[str]:
         if requisition.details.external_fulfilling_duchy_id == job.services.duchy and not requisition.path
     ]
     return faults
+
+
+def _ring_faults(job: Job) -> list[str]:
+    """Whether the ring has as many duchies as the kingdom announced: of fewer, fewer could decrypt everything."""
+    announced = job.token.computation_details.kingdom_computation.participant_count
+    if announced in (0, len(job.details.participant)):  # 0: unknown to an old herald
+        return []
+    return [f"{len(job.details.participant)} duchies take part, and {announced} were announced"]
 
 
 def _verified_element(job: Job, participant: Participant) -> bytes:

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gristmill.blobs import Digest, computation_key, digest_of, requisition_key
-from gristmill.errors import BlobUnavailable, NotFound, NothingToSend, PermanentFailure, RecordIncomplete
+from gristmill.errors import (
+    BlobUnavailable,
+    NotFound,
+    NothingToSend,
+    ParticipationInvalid,
+    PermanentFailure,
+    PreconditionFailed,
+    RecordIncomplete,
+)
 from gristmill.mill import memory, results
 from gristmill.mill.actions import ACTS, COMPUTES, FIND_REACH, translating
 from gristmill.mill.claims import Claim, Output
@@ -61,7 +69,10 @@ def work(claim: Claim, services: Services, effort: Effort) -> None:
 def _job(claim: Claim, services: Services) -> Job:
     """The claimed row and this duchy's seat. PermanentFailure for a stage that is no work."""
     details = claim.token.computation_details
-    seat = registry.seat_so_far(details, services.duchy)
+    try:
+        seat = registry.seat_so_far(details, services.duchy)
+    except PreconditionFailed as error:
+        raise ParticipationInvalid(error.message, cure=error.cure) from error
     computation_type, number = registry.stage_of(claim.token.computation_stage)
     try:
         row = derive.row_of(seat, derive.stage_from_wire(seat.protocol, computation_type, number))
@@ -170,16 +181,11 @@ def _input_paths(job: Job) -> list[str]:
 def _requisition_paths(job: Job) -> list[str]:
     if Need.REQUISITIONS not in job.row.needs:
         return []
-    mine = [
-        requisition
-        for requisition in job.token.requisitions
-        if requisition.details.external_fulfilling_duchy_id == job.services.duchy
-    ]
-    for requisition in mine:
+    for requisition in job.own_requisitions:
         if not requisition.path:
             name = requisition.external_key.external_requisition_id
             raise RecordIncomplete(f"the requisition {name} was fulfilled here, but has no data")
-    return [requisition.path for requisition in mine]
+    return [requisition.path for requisition in job.own_requisitions]
 
 
 def _output_id(job: Job) -> int:

@@ -1,12 +1,14 @@
 //! Several files read in order as one vector of records.
 
-use crate::error::{Error, Result, require};
+use crate::error::{Error, Result, invalid, require};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 /// Files whose concatenation is a vector of records; a record may straddle two files.
 pub struct Input {
+    /// Every file with the bytes before its end, for messages.
+    ends: Vec<(PathBuf, u64)>,
     files: std::vec::IntoIter<(PathBuf, File)>,
     current: Option<(PathBuf, File)>,
     record: usize,
@@ -15,23 +17,48 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens the files; their total length must be a multiple of `record` bytes. `name` is the vector's, for messages.
+    /// Opens the files; their total length must be a multiple of `record` bytes. `name` is the vector's, for messages, which
+    /// name the file that is at fault.
     pub fn open(paths: &[PathBuf], record: usize, name: &str) -> Result<Self> {
         let mut files = Vec::with_capacity(paths.len());
+        let mut broken = None;
+        let mut ends = Vec::with_capacity(paths.len());
         let mut bytes = 0;
         for path in paths {
             let file = File::open(path).map_err(|error| Error::file(path, error))?;
-            bytes += file.metadata().map_err(|error| Error::file(path, error))?.len();
+            let length = file.metadata().map_err(|error| Error::file(path, error))?.len();
+            bytes += length;
             files.push((path.clone(), file));
+            ends.push((path.clone(), bytes));
+            broken = broken.or((length % record as u64 != 0).then(|| (path.display(), length)));
         }
-        require!(bytes % record as u64 == 0, "{name} of {bytes} bytes: a multiple of {record} is needed");
+        if let (Some((path, length)), false) = (broken, bytes % record as u64 == 0) {
+            return Err(invalid!("{path}: {name} of {length} bytes: a multiple of {record} is needed"));
+        }
         let records = bytes / record as u64;
-        Ok(Self { files: files.into_iter(), current: None, record, records, left: records })
+        Ok(Self { ends, files: files.into_iter(), current: None, record, records, left: records })
     }
 
     /// Records in all.
     pub fn records(&self) -> u64 {
         self.records
+    }
+
+    /// An error about a record of this vector, told of the file in which the record begins and counted from there.
+    pub fn refusal(&self, error: Error) -> Error {
+        let Error::Record { record, fault } = error else { return error };
+        let first = record * self.record as u64;
+        let file = self.ends.iter().position(|(_, end)| first < *end).unwrap_or_default();
+        let before = if file == 0 { 0 } else { self.ends[file - 1].1 };
+        let path = self.ends[file].0.display();
+        invalid!("{path}: record {} {fault}", (first - before) / self.record as u64)
+    }
+
+    /// The same where it is not known any more which record it was.
+    pub fn refusal_of_some(&self, error: Error) -> Error {
+        let Error::Record { fault, .. } = error else { return error };
+        let paths: Vec<_> = self.ends.iter().map(|(path, _)| path.display().to_string()).collect();
+        invalid!("{}: a record {fault}", paths.join(" or "))
     }
 
     /// The next records, at most `count`; empty at the end.

@@ -36,8 +36,9 @@ pub fn join_registers(
         merge.tuples(&stage.work, rows, groups)?.iter().try_for_each(|tuples| sorter.push(tuples))
     };
     let mut collector = Collector::new(sketches as u64, stage.work.block, emit);
-    stage.work.run(|| rows.drain(|rows| collector.push(rows, &stage.work)))?;
-    let (groups, mut position) = collector.finish()?;
+    let joined = stage.work.run(|| rows.drain(|rows| collector.push(rows, &stage.work)));
+    let (groups, mut position) =
+        joined.and_then(|()| collector.finish()).map_err(|error| input.refusal_of_some(error))?;
     let mut tuples = groups;
     if let Some(counts) = counts {
         let noise = NoiseTuples::new(counts, position);

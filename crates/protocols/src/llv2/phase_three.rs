@@ -44,7 +44,8 @@ pub fn estimate_frequency(
     let mut histogram = vec![0u64; columns + 1];
     work.read(&mut input, |first, mut block| {
         let counts = work.in_place(first, &mut block, row, |_, rows| {
-            let zeros = Ciphertexts::decode(rows, CIPHERTEXT_SIZE, 0)?.zero_tests(&secret);
+            let ciphertexts = Ciphertexts::decode(rows, CIPHERTEXT_SIZE, 0).map_err(|error| error.of_parts(columns))?;
+            let zeros = ciphertexts.zero_tests(&secret);
             let count = |row: &[bool]| row.iter().position(|zero| *zero).unwrap_or(columns);
             Ok(zeros.chunks_exact(columns).map(count).collect::<Vec<_>>())
         })?;

@@ -98,5 +98,6 @@ fn test_flags(records: &[u8], secret: &SecretScalar) -> Result<Vec<Flags>> {
     for (tests, offset) in [&mut a, &mut b, &mut c].into_iter().zip(FLAGS) {
         *tests = Ciphertexts::decode(records, TUPLE_SIZE, offset)?.zero_tests(secret);
     }
+    Ciphertexts::decode(records, TUPLE_SIZE, TUPLE_COUNT)?; // here, where it is known which record it is
     Ok(a.iter().zip(&b).zip(&c).map(|((a, b), c)| Flags { kept: *a && !*b && !*c, blind: *c }).collect())
 }

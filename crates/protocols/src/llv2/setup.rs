@@ -18,8 +18,7 @@ const PER_REGISTER: u64 = 3;
 
 /// Shuffles the duchy's own registers (`stage.inputs`), those received, and noise, by sorting their encryptions.
 ///
-/// Own registers come from data providers, so every point of them is validated here; received ones are validated by whoever
-/// computes on them. If only reach is measured, own keys and counts are replaced by ones that say nothing.
+/// Every point of them is validated here, the received ones too: further on nobody could tell who sent it. If only reach is measured, own keys and counts are replaced by ones that say nothing.
 pub fn setup(
     stage: &Stage<'_>,
     received: &[PathBuf],
@@ -53,9 +52,7 @@ pub fn setup(
     let mut sorter = Sorter::<REGISTER_SIZE>::new(total, output.folder(), stage.sort_memory)?;
     stage.work.read(&mut own, |first, mut block| {
         stage.work.in_place(first, &mut block, REGISTER_SIZE, |first, records| {
-            for offset in [INDEX, KEY, COUNT] {
-                Ciphertexts::decode(records, REGISTER_SIZE, offset)?;
-            }
+            validate(records)?;
             match &key {
                 Some(key) if rewrite => forget_key_and_count(key, &draws, first, records),
                 _ => Ok(()),
@@ -63,8 +60,8 @@ pub fn setup(
         })?;
         sorter.push(&block)
     })?;
-    stage.work.read(&mut received, |_, block| {
-        stage.work.advance((block.len() / REGISTER_SIZE) as u64)?;
+    stage.work.read(&mut received, |first, mut block| {
+        stage.work.in_place(first, &mut block, REGISTER_SIZE, |_, records| validate(records))?;
         sorter.push(&block)
     })?;
     if let Some((noise, key)) = noise {
@@ -74,6 +71,11 @@ pub fn setup(
     stage.write_sorted(sorter, &mut output)?;
     output.finish()?;
     Ok(total)
+}
+
+/// Refuses registers with anything but points.
+fn validate(records: &[u8]) -> Result<()> {
+    [INDEX, KEY, COUNT].into_iter().try_for_each(|offset| Ciphertexts::decode(records, REGISTER_SIZE, offset).map(drop))
 }
 
 /// Key := encryption of the destroyed key, count := encryption of a random point.
