@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.cli import flags
+from gristmill.cli.main import Parser
 from gristmill.errors import ConfigurationError
 
 
@@ -52,6 +53,26 @@ def test_a_boolean_may_be_bare(given_: list[str], value: bool) -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     flags.add_boolean(parser, "--x", default=False, help="")
     assert parser.parse_args(given_).x is value
+
+
+@pytest.mark.parametrize("computation", ["-bcDEF123_-", "-_cDEF123_0", "LHdjUf0z6dc"])
+def test_an_id_may_begin_with_a_hyphen(computation: str) -> None:
+    parser = Parser(allow_abbrev=False)
+    parser.add_argument("--version-number", type=int)
+    parser.add_argument("--computation-id")
+    show = parser.add_subparsers(dest="action").add_parser("show")
+    show.add_argument("computation")
+    read = parser.parse_args(["--version-number", "-5", "--computation-id", computation, "show", computation])
+    assert (read.version_number, read.computation_id, read.computation) == (-5, computation, computation)
+
+
+@pytest.mark.parametrize("arguments", [["--computation-id", "-bcDEF123_-x"], ["--computatio"], ["-computation=1"]])
+def test_what_is_neither_a_flag_nor_an_id_is_still_refused(arguments: list[str]) -> None:
+    parser = Parser(allow_abbrev=False)
+    parser.add_argument("--computation-id")
+    with pytest.raises(SystemExit) as exit_:
+        parser.parse_args(arguments)
+    assert exit_.value.code == 2
 
 
 @pytest.mark.parametrize("arguments", [["--x=yes"], ["--x=True"], ["--y"], ["--flag-na=1"], ["--kind=a"]])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gristmill import __version__
 
@@ -34,6 +35,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command -> (module, one line of help). Each module has `add_arguments(parser)` and `run(arguments) -> int`."""
 
 
+class Parser(argparse.ArgumentParser):
+    """Knows a computation's ID that begins with a hyphen, as one in 64 does, from a flag."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # What argparse takes for a value in spite of its hyphen; IDs are eight bytes in base64url.
+        self._negative_number_matcher = re.compile(r"(?:-\d+|-\w[\w-]{9})$", re.ASCII)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0 for success, 1 for a failure that was reported, 2 for wrong usage."""
     if argv is None:  # the process is ours alone, and nearly every command reads or makes keys
@@ -45,11 +55,11 @@ def main(argv: list[str] | None = None) -> int:
     if command in COMMANDS:
         module_name, summary = COMMANDS[command]
         module = import_module(module_name)
-        parser = argparse.ArgumentParser(prog=f"gristmill {command}", description=summary, allow_abbrev=False)
+        parser = Parser(prog=f"gristmill {command}", description=summary, allow_abbrev=False)
         parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
         module.add_arguments(parser)
         return _run(module.run, parser.parse_args(argv[1:]))
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gristmill",
         description="Private reach and frequency across publishers.",
         epilog="\n".join(f"  {name:28}{summary}" for name, (_, summary) in COMMANDS.items()),
@@ -68,7 +78,8 @@ def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
     try:
         try:
             code = run(arguments)
-            sys.stdout.flush()  # here, where a full disk can still be reported
+            if sys.stdout is not None:  # it may be closed
+                sys.stdout.flush()  # here, where a full disk can still be reported
             return code
         except BrokenPipeError:
             _discard_output()  # its reader, such as `head`, has read enough
@@ -99,7 +110,8 @@ def _report(error: GristmillError, arguments: argparse.Namespace) -> None:
 def _discard_output() -> None:
     """What standard output could not take would be tried again, and complained about, when the interpreter ends."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
