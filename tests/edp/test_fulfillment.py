@@ -120,6 +120,26 @@ async def test_a_requisition_specification_that_somebody_else_signed_is_refused(
         assert (await refusal(scene)).justification == Requisition.Refusal.CONSENT_SIGNAL_INVALID
 
 
+@pytest.mark.parametrize("said", ["edp1", "edp2"])
+async def test_a_requisition_specification_for_another_key_is_refused(
+    kingdom: World, tmp_path: Path, said: str
+) -> None:
+    """Whether the requisition says so or not."""
+    measurement, own = kingdom.build(), kingdom.keys.data_provider("edp1")
+    entry = next(entry for entry in measurement.data_providers if entry.key == own.resource)
+    keysets = {
+        name: PrivateKeyset.read(kingdom.keys.data_provider(name).private_keyset_file) for name in ("edp1", "edp2")
+    }
+    signed = keysets["edp1"].decrypt_message(
+        entry.value.encrypted_requisition_spec, SignedMessage, what="the specification"
+    )
+    entry.value.encrypted_requisition_spec.CopyFrom(encrypt_message(signed, keysets["edp2"].public_key))
+    entry.value.data_provider_public_key.Pack(keysets[said].public_key)
+    async with prepared(kingdom, measurement, tmp_path) as scene:
+        assert (await refusal(scene)).justification == Requisition.Refusal.CONSENT_SIGNAL_INVALID
+        assert (await scene.ended()).state == Measurement.FAILED
+
+
 async def test_a_nonce_that_the_measurement_does_not_name_is_refused(kingdom: World, tmp_path: Path) -> None:
     measurement = kingdom.build()
 
