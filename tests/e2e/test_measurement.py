@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from e2e.expected import WITHOUT_NOISE, expected, providers, some_departures
 from gristmill.consortium.consortium import Consortium
+from gristmill.consortium.inspection import Inspection
 from gristmill.consumer.request import MeasurementRequest
 from gristmill.consumer.result import MeasurementResult
+from gristmill.errors import MeasurementFailed
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
 
 EVENTS = providers(some_departures(300))
+HOSTILE_PROVIDER = Path(__file__).with_name("hostile_provider.py")
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +72,32 @@ def test_reach_alone_is_measured_with_maximum_frequency_1(consortium: Consortium
         result = consumer.wait(consumer.create(asked), timeout_seconds=200)
     assert result.reach == expected(EVENTS, 10)[0]
     assert result.frequency == {}
+
+
+def test_a_data_provider_that_sends_no_points_fails_its_measurement_only(consortium: Consortium) -> None:
+    name = next(iter(EVENTS))
+    (honest,) = (child for child in consortium.processes.children if child.name == name)
+    consortium.processes.stop([honest])
+    hostile = consortium.processes.start(name, honest.arguments, [str(HOSTILE_PROVIDER)])
+    with consortium.consumer() as consumer:
+        spoilt = consumer.create(request(consortium))
+        with pytest.raises(MeasurementFailed, match=r"the data of requisition .{11}: record 2 has a point that is not"):
+            consumer.wait(spoilt, timeout_seconds=100)
+        consortium.check()
+        for duchy in consortium.wiring.ports:
+            with consortium.inspection(duchy) as inspection:
+                assert ended(inspection, spoilt)
+        consortium.processes.stop([hostile])
+        consortium.processes.start(name, honest.arguments)
+        result = consumer.wait(consumer.create(request(consortium)), timeout_seconds=200)
+    assert result.reach == expected(EVENTS, 10)[0]
+
+
+def ended(inspection: Inspection, measurement: str) -> bool:
+    """Within ten seconds: the other duchies hear of it from the kingdom."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if inspection.events(measurement.rpartition("/")[2])[-1].stage == "COMPLETE":
+            return True
+        time.sleep(0.1)
+    return False
