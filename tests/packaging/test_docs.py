@@ -13,7 +13,7 @@ import pytest
 from gristmill.cli.main import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"
-FOR_ANALYSTS = sorted({"measure", "synth"} & set(COMMANDS))
+FOR_ANALYSTS = ["consortium", "measure", "synth"]
 OF_DUCHIES = sorted(set(COMMANDS) - {"demo", "keys", *FOR_ANALYSTS})
 
 
@@ -32,13 +32,19 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
                 yield from _options(each)
 
 
-@pytest.mark.parametrize("command", OF_DUCHIES)
-def test_every_flag_of_a_command_is_named(command: str) -> None:
-    named = set(re.findall(r"--[a-z0-9-]+", (DOCS / "running-a-duchy.md").read_text()))
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [
+        *(("running-a-duchy.md", command) for command in OF_DUCHIES),
+        *(("tutorial.md", command) for command in FOR_ANALYSTS),
+    ],
+)
+def test_every_flag_of_a_command_is_named(page: str, command: str) -> None:
+    named = set(re.findall(r"--[a-z0-9-]+", (DOCS / page).read_text()))
     assert flags(command) - named == set()
 
 
-@pytest.mark.parametrize("page", ["running-a-duchy.md", "mission.md", "architecture.md", "errors.md"])
+@pytest.mark.parametrize("page", ["running-a-duchy.md", "tutorial.md", "mission.md", "architecture.md", "errors.md"])
 def test_every_flag_that_is_named_exists(page: str) -> None:
     everything = {flag for command in COMMANDS for flag in flags(command)}
     everything |= {"--name", "--help", "--duchy"}
