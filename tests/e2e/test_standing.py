@@ -114,7 +114,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         measure = ("measure", place, *WITHOUT_NOISE, "--json")
         asked = [(*measure, f"--max-frequency={most}") for most in MAXIMUM_FREQUENCIES]
         told.interrupted = together(asked, told.kill_and_take_down)
-        told.up_again = gristmill("consortium", "up", str(directory))
+        told.up_again = gristmill("consortium", "up", str(directory), "--json")
         follow = [("measure", place, f"--measurement={each}", "--truth", "--json") for each in told.asked()]
         told.followed = together(follow)
         told.listed = gristmill("computations", "list", place, "--duchy=aggregator", "--json")
@@ -152,6 +152,7 @@ def test_taking_down_leaves_no_process(story: Story) -> None:
 def test_after_taking_it_up_again_both_measurements_end_with_the_right_answer(story: Story) -> None:
     assert story.up_again is not None
     assert story.up_again.returncode == 0, story.up_again.stderr
+    assert json.loads(story.up_again.stdout)["state"] == "up"
     files = [(EXAMPLES / f"{name}.csv").read_text().splitlines() for name in ("news", "video")]
     people = Counter(row["person"] for lines in files for row in csv.DictReader(lines))
     in_the_sketch = native.estimate_reach(decay_rate=12.0, size=100_000, active=len(people), sampling_width=1.0)

@@ -210,7 +210,7 @@ def _demo(parties: tuple[str, ...], sketch: Sketch, directory: Path) -> tuple[Re
 
 def _require_no_flags(arguments: argparse.Namespace) -> None:
     _refuse_changed(
-        arguments, [name for name in arguments.defaults if name not in ("directory", "help")],
+        arguments, [name for name in arguments.defaults if name not in ("directory", "help", "json")],
         f"cannot change the consortium that is in {arguments.directory}", cure="Leave it out, or give a new directory.",
     )  # fmt: skip
 

@@ -218,6 +218,7 @@ def introduce(question: Question, publishers: list[Publisher], progress: Console
         f"Privacy: reach epsilon {reach.epsilon:g}, delta {reach.delta:g}; frequency epsilon {frequency.epsilon:g}, "
         f"delta {frequency.delta:g}. Frequencies saturate at {question.maximum_frequency}: the last row is “or more”.",
         highlight=False,
+        soft_wrap=not progress.is_terminal,
     )
 
 

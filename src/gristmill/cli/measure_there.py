@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and show the answer as `gristmill measure` does; what is asked stays on record in the directory."""
     from rich.console import Console
 
-    from gristmill.errors import ConfigurationError, GristmillError
+    from gristmill.errors import ConfigurationError, GristmillError, MeasurementFailed
     from gristmill.measure.present import show_failure
     from gristmill.measure.run import resume, submit
     from gristmill.standing.record import note, noted
@@ -95,6 +95,11 @@ def run(arguments: argparse.Namespace) -> int:
         _say_how_to_follow(directory, name, progress)
         raise
     except GristmillError as error:
+        if isinstance(error, MeasurementFailed):
+            error.cure = error.cure or (
+                f"gristmill computations events {name.rpartition('/')[2]} --consortium {directory} --duchy NAME tells "
+                "how it came to that."
+            )
         show_failure(error, directory / "logs", progress)
         _say_how_to_follow(directory, name, progress)
         if arguments.json:

@@ -108,6 +108,8 @@ def answered(callee: str) -> Iterator[None]:
             ) from None
         if code in _REFUSALS:
             message, _, cure = details.partition(" Cure: ")
+            if code is grpc.StatusCode.NOT_FOUND:
+                cure = cure or "gristmill computations list shows all that there are."
             raise _REFUSALS[code](message or f"{callee} answered {code.name}", cure=cure) from None
         raise Unavailable(
             f"{callee} answered {code.name}: {details[:500]}",
