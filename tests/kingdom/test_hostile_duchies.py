@@ -94,3 +94,16 @@ async def test_what_is_not_this_duchys_signed_key_is_refused(kingdom: World) -> 
         assert await me.read(computation) == before
     assert before.state == ComputationParticipant.CREATED
     assert (await me.publish(computation)).state == ComputationParticipant.REQUISITION_PARAMS_SET
+
+
+async def test_no_duchy_sees_a_key_before_all_are_published(kingdom: World) -> None:
+    """Or the last could publish a key that cancels the others' out, and decrypt alone."""
+    computation = computation_of(await kingdom.submit(kingdom.build()))
+    last = kingdom.duchies["aggregator"]
+    for duchy in ("worker1", "worker2"):
+        await kingdom.duchies[duchy].publish(computation)
+        shown = (await last.computation(computation)).computation_participants
+        assert not any(each.HasField("requisition_params") for each in shown)
+    await last.publish(computation)
+    shown = (await last.computation(computation)).computation_participants
+    assert all(each.requisition_params.liquid_legions_v2.el_gamal_public_key for each in shown)

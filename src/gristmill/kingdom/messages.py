@@ -51,10 +51,19 @@ def computation(record: MeasurementRecord) -> Computation:
         state=record.state,
         aggregator_certificate="" if record.result is None else record.result.aggregator_certificate,
         encrypted_result=b"" if record.result is None else record.result.ciphertext,
-        computation_participants=[participant(one) for one in record.participants],
+        computation_participants=[_shown(one, record) for one in record.participants],
         requisitions=[system_requisition(one) for one in record.requisitions],
         mpc_protocol_config=record.system_config,
     )
+
+
+def _shown(one: ParticipantRecord, of: MeasurementRecord) -> ComputationParticipant:
+    """A participant as all duchies see it. Nobody sees a key before all are published: whoever chose its own key last
+    could choose one that cancels the others' out."""
+    message = participant(one)
+    if of.state == Computation.PENDING_REQUISITION_PARAMS:
+        message.ClearField("requisition_params")
+    return message
 
 
 def participant(record: ParticipantRecord) -> ComputationParticipant:
