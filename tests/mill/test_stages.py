@@ -334,6 +334,15 @@ def test_a_stage_that_was_tried_too_often_fails(world: World, keys: Keys) -> Non
     assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
 
 
+@pytest.mark.parametrize("attempt", [1, 11])
+def test_a_computation_that_has_ended_is_left_as_it_is(world: World, keys: Keys, attempt: int) -> None:
+    claimed = token(world, keys, COMPLETE, attempt=attempt)
+    claimed.computation_details.ending_state = ComputationDetails.SUCCEEDED
+    world.internal.add(claimed, owner=MILL, lock=300)
+    world.run(claimed)
+    assert world.journal.writes() == []
+
+
 def test_a_failure_is_not_told_twice(world: World, keys: Keys) -> None:
     claimed = claimed_setup(world, keys, attempt=11)
     world.kingdom.participant.state = ComputationParticipant.FAILED

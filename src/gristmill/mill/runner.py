@@ -98,6 +98,7 @@ class Runner:
     def _settled(self, claim: Claim) -> tuple[str, str]:
         """Outcome and reason code of the work, after the reaction to what it raised."""
         try:
+            _check_unended(claim)
             self._check_counts(claim)
             self._persist(claim)
         except Exception as error:
@@ -227,6 +228,13 @@ class Runner:
         except Transient:
             claim.refresh()
             claim.finish(ComputationDetails.FAILED, str(error))
+
+
+def _check_unended(claim: Claim) -> None:
+    """Left when the computation had ended before it was claimed: the existing internal API may queue such a one."""
+    computation_type, number = registry.stage_of(claim.token.computation_stage)
+    if number == registry.complete(computation_type):
+        raise Left
 
 
 def _waited_too_long(claim: Claim) -> bool:
