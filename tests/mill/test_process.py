@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+import grpc
 import pytest
 
 from mill.computations import INITIALIZATION, REGISTER, SETUP, make_keys, put_sketch, token
@@ -104,6 +105,35 @@ def test_a_duchy_without_control_target_ends_the_process_with_2(world: World) ->
     process = world.start(arguments)
     assert "worker2" in finish(process)
     assert process.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("trouble", "last_write"),
+    [
+        ("bad data", "FinishComputation"),
+        ("peer away", "CreateComputationLogEntry"),
+        ("stale claim", "CreateComputationLogEntry"),
+    ],
+)
+def test_what_goes_wrong_with_a_stage_ends_the_process_with_0(world: World, trouble: str, last_write: str) -> None:
+    keys = make_keys()
+    claimed = token(world, keys, SETUP)
+    put_sketch(world, keys, claimed)
+    world.internal.add(claimed, owner=MILL, lock=300)
+    changes: dict[str, str | None] = {"retry_window": "0s"}
+    match trouble:
+        case "bad data":
+            world.put(f"requisitions/{claimed.requisitions[0].path}", b"not a sketch")
+        case "peer away":
+            world.peers["aggregator"].asked = lambda context: context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        case "stale claim":
+            changes["claimed_computation_version"] = str(claimed.version - 1)
+    process = world.start(world.flags(claimed, **changes))
+    errors = finish(process)
+    assert process.returncode == 0, errors
+    assert world.journal.writes()[-1] == last_write
+    assert ("FailComputationParticipant" in world.journal.methods()) is (trouble == "bad data")
+    assert world.journal.methods()[-1] == "ClaimWork"
 
 
 def test_sigterm_puts_the_stage_back_and_ends_the_process(world: World) -> None:
