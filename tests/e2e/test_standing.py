@@ -6,11 +6,13 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,9 @@ class Story:
     down: Ran | None = None
     left_behind: int = -1
     up_again: Ran | None = None
+    """When others listen on all the ports of the first time."""
+    second_up: Ran | None = None
+    """When it is up."""
     followed: list[Ran] | None = None
     listed: Ran | None = None
     down_again: Ran | None = None
@@ -98,6 +103,20 @@ class Story:
         self.left_behind = processes_of(self.directory)
 
 
+@contextmanager
+def listening_where(status: dict[str, Any] | None) -> Iterator[None]:
+    """Somebody else has taken the ports that the consortium had."""
+    assert status is not None
+    ports = [status["kingdom_port"], *(port for each in status["duchy_ports"].values() for port in each.values())]
+    with ExitStack() as stack:
+        for port in ports:
+            taking = stack.enter_context(socket.socket())
+            taking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taking.bind(("127.0.0.1", port))
+            taking.listen()
+        yield
+
+
 def processes_of(directory: Path) -> int:
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     ours = [command for command in commands if str(directory).encode() in command and b"\0measure\0" not in command]
@@ -114,7 +133,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         measure = ("measure", place, *WITHOUT_NOISE, "--json")
         asked = [(*measure, f"--max-frequency={most}") for most in MAXIMUM_FREQUENCIES]
         told.interrupted = together(asked, told.kill_and_take_down)
-        told.up_again = gristmill("consortium", "up", str(directory), "--json")
+        with listening_where(told.status):
+            told.up_again = gristmill("consortium", "up", str(directory), "--json")
+        told.second_up = gristmill("consortium", "up", str(directory))
         follow = [("measure", place, f"--measurement={each}", "--truth", "--json") for each in told.asked()]
         told.followed = together(follow)
         told.listed = gristmill("computations", "list", place, "--duchy=aggregator", "--json")
@@ -147,6 +168,12 @@ def test_taking_down_leaves_no_process(story: Story) -> None:
         assert down is not None
         assert (down.returncode, left) == (0, 0), down.stderr
         assert down.stdout == f"{story.directory} was taken down.\n"
+
+
+def test_what_is_up_cannot_be_taken_up_again(story: Story) -> None:
+    assert story.second_up is not None
+    assert story.second_up.returncode == 2
+    assert "is up already" in story.second_up.stderr
 
 
 def test_after_taking_it_up_again_both_measurements_end_with_the_right_answer(story: Story) -> None:

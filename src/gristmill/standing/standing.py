@@ -164,8 +164,9 @@ def running(directory: Path) -> dict[str, Any] | None:
 def _locked(directory: Path) -> Iterator[int]:
     held = lock.acquire(directory)
     if held is None:
+        state = "up already" if running(directory) is not None else CHANGING
         raise ConfigurationError(
-            f"the consortium in {directory} is up already",
+            f"the consortium in {directory} is {state}",
             cure=f"Look at it with gristmill consortium status {directory}",
         )
     try:

@@ -18,7 +18,7 @@ from typing import Final
 
 from gristmill.consortium.consortium import Consortium, Options
 from gristmill.consortium.processes import Child, Processes
-from gristmill.errors import ConfigurationError, GristmillError
+from gristmill.errors import ConfigurationError, GristmillError, of_system
 from gristmill.observe import logs
 from gristmill.standing import lock
 from gristmill.standing.record import Record, replace_private_file
@@ -96,8 +96,8 @@ def supervise(directory: Path, held: int, parties: int) -> int:
             time.sleep(_LOOK_SECONDS)
             if restarts.tend(time.monotonic()):
                 _publish_again(consortium, restarts, since)
-    except GristmillError as error:
-        log.error("giving up", reason=str(error))
+    except (GristmillError, OSError) as error:
+        log.error("giving up", reason=str(of_system(error) if isinstance(error, OSError) else error))
         return 1
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -115,8 +115,8 @@ def test_taking_down_ends_what_is_just_starting(tmp_path: Path) -> None:
     assert commands_of(directory) == []
 
 
-def test_a_second_up_is_refused_while_somebody_runs_it(made: Path) -> None:
-    with locked(made), pytest.raises(ConfigurationError, match="is up already"):
+def test_a_second_up_is_refused_while_another_one_starts_or_ends(made: Path) -> None:
+    with locked(made), pytest.raises(ConfigurationError, match="is starting or ending"):
         bring_up(made)
 
 
@@ -124,7 +124,7 @@ def test_two_ups_of_a_new_directory_do_not_mix(tmp_path: Path) -> None:
     directory = tmp_path / "run"
     directory.mkdir(mode=0o700)
     with locked(directory):
-        with pytest.raises(ConfigurationError, match="is up already"):
+        with pytest.raises(ConfigurationError, match="is starting or ending"):
             bring_up(directory, new(directory), {})
         assert [path.name for path in directory.iterdir()] == [lock.SUPERVISOR]
 
