@@ -394,7 +394,7 @@ class BadInput(PermanentFailure):
     no such message.
 
     Retried: no; the computation is failed.
-    Who acts: the party that sent them; the message names stage and input.
+    Who acts: the party that sent them: the message names the duchy, or the requisition, and the stage.
     Cure: ask that party; its software or its storage is at fault.
     """
 
@@ -598,9 +598,8 @@ MAKE_ROOM = "Make room on the disk, or raise the quota or limit."
 def of_system(error: OSError) -> GristmillError:
     """What an error of the operating system, which nobody expected, means to the user of a command."""
     reason = error.strerror or str(error) or type(error).__name__
-    message = f"{error.filename} cannot be used: {reason}" if error.filename else f"the system refused: {reason}"
     if error.errno in NO_ROOM:
-        return StorageFull(message, cure=MAKE_ROOM)
+        return StorageFull(f"{error.filename or 'a file or the output'} cannot be written: {reason}", cure=MAKE_ROOM)
     if error.filename:
-        return FileUnusable(message, cure="Check the path, and who may use it.")
-    return GristmillError(message)
+        return FileUnusable(f"{error.filename} cannot be used: {reason}", cure="Check the path, and who may use it.")
+    return GristmillError(f"the system refused: {reason}")

@@ -52,7 +52,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("peers")
     flags.add_boolean(group, "--peers", default=False, help="ask the other duchies where they are, too")
     group.add_argument(
-        "--duchy-info-config", type=flags.path, metavar="FILE", help="DuchyCertConfig as textproto; with --peers"
+        "--duchy-info-config", type=flags.file, metavar="FILE", help="DuchyCertConfig as textproto; with --peers"
     )
     flags.add_map(
         group,

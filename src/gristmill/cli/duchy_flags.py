@@ -34,7 +34,7 @@ def add_channel_shutdown(parser: argparse.ArgumentParser) -> None:
 def add_key_encryption(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--key-encryption-key-file",
-        type=flags.path,
+        type=flags.file,
         required=required,
         metavar="FILE",
         help="binary Tink keyset under which secrets are sealed (`gristmill keys make` makes one)",
@@ -44,7 +44,7 @@ def add_key_encryption(parser: argparse.ArgumentParser, *, required: bool) -> No
 def add_herald(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocols-setup-config",
-        type=flags.path,
+        type=flags.file,
         required=True,
         metavar="FILE",
         help="ProtocolsSetupConfig as textproto: this duchy's role in each protocol",

@@ -47,21 +47,21 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--data-provider", required=True, metavar="NAME", help="resource name, dataProviders/{id}")
     group.add_argument(
         "--private-keyset-file",
-        type=flags.path,
+        type=flags.file,
         required=True,
         metavar="FILE",
         help="Tink keyset that requisition specifications are decrypted with",
     )
     group.add_argument(
         "--duchy-info-config",
-        type=flags.path,
+        type=flags.file,
         required=True,
         metavar="FILE",
         help="DuchyCertConfig as textproto: every duchy's ID, host and root certificate",
     )
     group.add_argument(
         "--authority-key-identifier-to-principal-map-file",
-        type=flags.path,
+        type=flags.file,
         required=True,
         metavar="FILE",
         help="AuthorityKeyToPrincipalMap as textproto: the measurement consumers' roots",

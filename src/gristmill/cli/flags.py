@@ -85,6 +85,18 @@ def path(text: str) -> Path:
     return found
 
 
+def file(text: str) -> Path:
+    """The path of a file, which may be missing yet. A pipe is none: who reads it might wait for ever."""
+    found = path(text)
+    try:
+        other = found.exists() and not found.is_file()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: {error.strerror}") from None
+    if other:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file")
+    return found
+
+
 def named_path(text: str) -> tuple[str, Path]:
     """`name=path`, as `key_value`."""
     name, file = key_value(text)
@@ -172,14 +184,14 @@ class TlsFlags:
 def add_tls(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("TLS")
     group.add_argument(
-        "--tls-cert-file", type=path, required=True, metavar="FILE", help="PEM certificate (chain) of this process"
+        "--tls-cert-file", type=file, required=True, metavar="FILE", help="PEM certificate (chain) of this process"
     )
     group.add_argument(
-        "--tls-key-file", type=path, required=True, metavar="FILE", help="PEM private key of that certificate"
+        "--tls-key-file", type=file, required=True, metavar="FILE", help="PEM private key of that certificate"
     )
     group.add_argument(
         "--cert-collection-file",
-        type=path,
+        type=file,
         required=True,
         metavar="FILE",
         help="PEM bundle of every party's root certificate",
@@ -261,7 +273,7 @@ def add_identity(parser: argparse.ArgumentParser, *, info: bool = True, info_req
     if info:
         group.add_argument(
             "--duchy-info-config",
-            type=path,
+            type=file,
             required=info_required,
             metavar="FILE",
             help="DuchyCertConfig as textproto: every duchy's ID, host and root certificate",

@@ -72,8 +72,8 @@ def _add_mill(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--parallelism", type=flags.integer(1, 1024), default=1, metavar="N", help="threads a stage (1)")
     group.add_argument("--consent-signaling-certificate-resource-name", required=True, metavar="NAME")
-    group.add_argument("--consent-signaling-certificate-der-file", type=flags.path, required=True, metavar="FILE")
-    group.add_argument("--consent-signaling-private-key-der-file", type=flags.path, required=True, metavar="FILE")
+    group.add_argument("--consent-signaling-certificate-der-file", type=flags.file, required=True, metavar="FILE")
+    group.add_argument("--consent-signaling-private-key-der-file", type=flags.file, required=True, metavar="FILE")
 
 
 def _add_claimed(parser: argparse.ArgumentParser) -> None:

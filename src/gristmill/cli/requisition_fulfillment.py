@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_principals(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--authority-key-identifier-to-principal-map-file",
-        type=flags.path,
+        type=flags.file,
         required=True,
         metavar="FILE",
         help="AuthorityKeyToPrincipalMap as textproto: whose root is which data provider's",

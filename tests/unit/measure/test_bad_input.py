@@ -29,16 +29,19 @@ class Scene:
     def a(self) -> Path:
         return self.directory / "a.csv"
 
+    def files(self) -> dict[Path, bytes]:
+        return {path: path.read_bytes() if path.is_file() else b"" for path in self.directory.rglob("*")}
+
     def refused(self, *flags: str) -> str:
         """The message on standard error."""
-        before = sorted(self.directory.rglob("*"))
+        before = self.files()
         try:
             code = main(["measure", f"--events=a={self.a}", f"--events=b={self.directory / 'b.csv'}", *flags])
         except SystemExit as wrong_usage:
             code = wrong_usage.code  # type: ignore[assignment]
         said = self.capsys.readouterr()
         assert code == 2, said.err
-        assert sorted(self.directory.rglob("*")) == before
+        assert self.files() == before
         if "--json" not in flags:
             assert said.out == ""
         return said.err
@@ -54,6 +57,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(GOOD)
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    monkeypatch.chdir(tmp_path)
     return Scene(tmp_path, capsys)
 
 
@@ -98,15 +103,23 @@ BAD_PARAMETERS = [
     *(
         (f"--{what}-{parameter}={value}", f"--{what}-{parameter} must be")
         for what in ("reach", "frequency")
-        for parameter, values in (("epsilon", ("0", "-1", "nan", "inf")), ("delta", ("0", "-1e-5", "1", "nan")))
+        for parameter, values in (
+            ("epsilon", ("0", "-1", "1e-300", "1e300", "1e400", "nan", "inf")),
+            ("delta", ("0", "-1e-5", "1e-300", "1", "nan")),
+        )
         for value in values
     ),
     ("--max-frequency=1", "--max-frequency must lie between 2 and"),
     ("--max-frequency=0", "--max-frequency must lie"),
+    ("--max-frequency=-1", "--max-frequency must lie"),
+    ("--max-frequency=" + "9" * 5000, "is not an integer"),
     ("--max-frequency=1001", "--max-frequency must lie"),
     ("--vid-sampling=0", r"width of --vid-sampling must lie in \(0, 1\]"),
     ("--vid-sampling=1.1", "width of --vid-sampling"),
     ("--vid-sampling=nan", "width of --vid-sampling"),
+    ("--vid-sampling=1e-300", "width of --vid-sampling .* be 1e-09 or more"),
+    ("--vid-sampling=0.99999999999:1e-9", "start of --vid-sampling"),
+    ("--vid-sampling=0.5:0.7", r"--vid-sampling must end at 1 .* 0\.5 \+ 0\.7 is 1\.2"),
     ("--vid-sampling=0:-0.5", "width of --vid-sampling"),
     ("--vid-sampling=-0.1:0.5", r"start of --vid-sampling must lie in \[0, 1\)"),
     ("--vid-sampling=0.6:0.5", r"--vid-sampling must end at 1 .* 0\.6 \+ 0\.5 is 1\.1"),
@@ -121,6 +134,7 @@ BAD_PARAMETERS = [
     ("--sampling-indicator-size=1", "--sampling-indicator-size must lie"),
     ("--from=2024-01-01", "--from and --to need --time-column"),
     ("--time-column=time --from=2024-03-02 --to=2024-03-02", "--from must be before --to"),
+    ("--from=0001-01-01T00:00+23:00 --time-column=time", "--from must lie in the years 1 to 9999"),
     ("--where=device=tv --where=device=phone", "--where is given twice for device"),
     ("--events=a=b.csv", "two publishers are named a"),
     ("--events=kingdom=b.csv", "kingdom is another party's name"),
@@ -131,13 +145,20 @@ BAD_PARAMETERS = [
     ("--duchies=three", "'three' is not an integer"),
     ("--to=tomorrow", "is not an ISO 8601 time"),
     ("--events=b.csv", "is not of the form key=value"),
+    ("--events=c=a.csv", "a and c have one and the same file"),
+    ("--events=c=link.csv", "a and c have one and the same file"),
+    ("--events=c=~nobody-at-all/c.csv", "cannot be used as a path"),
+    ("--events=c=" + "c" * 300, "cannot be used as a path: File name too long"),
+    ("--keep=", "the path is empty"),
+    ("--keep=" + "k" * 300, "cannot be used as a path: File name too long"),
+    ("--consortium=", "the path is empty"),
     ("--nonsense", "unrecognized arguments: --nonsense"),
     ("--json=yes", "ignored explicit argument"),
     ("--timeout=0s", "is zero"),
 ]
 
 
-@pytest.mark.parametrize(("flags", "said"), BAD_PARAMETERS, ids=[flags for flags, _ in BAD_PARAMETERS])
+@pytest.mark.parametrize(("flags", "said"), BAD_PARAMETERS, ids=[flags[:60] for flags, _ in BAD_PARAMETERS])
 def test_bad_parameters_are_refused(scene: Scene, flags: str, said: str) -> None:
     message = scene.refused(*flags.split())
     assert re.search(said, message), message
