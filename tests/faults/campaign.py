@@ -11,14 +11,18 @@ import random
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 from faults.history import Blow
 from faults.proxied import SERVICES, ProxiedConsortium
 from faults.proxy import Link
+from gristmill.consortium.inspection import Inspection
 from gristmill.consortium.processes import COMMAND, Child, listens
+from gristmill.errors import Unavailable
 
 RESTART_SECONDS = 0.5
 """After which a supervisor starts a process again."""
@@ -68,7 +72,7 @@ class Outage:
 
 @dataclass(slots=True)
 class Campaign:
-    """`deal` the faults, then `tend` until the measurements have ended."""
+    """`deal` the faults, then `tend` until the measurements have ended. A context."""
 
     consortium: ProxiedConsortium
     seed: int
@@ -81,14 +85,23 @@ class Campaign:
     _wake: dict[int, float] = field(default_factory=dict)
     _programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _random: random.Random = field(init=False)
+    _inspections: dict[str, Inspection] = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._inspections = {duchy: self.consortium.inspection(duchy) for duchy in self.consortium.wiring.ports}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for inspection in self._inspections.values():
+            inspection.__exit__(None, None, None)
 
     def start_mills(self) -> None:
-        """Two mills for each duchy. The second looks at no clock, so that only the store can refuse its late writes."""
+        """Three for each duchy. The third looks at no clock, so that only the store can refuse its late writes."""
         for duchy in self.consortium.wiring.ports:
-            for program in (COMMAND, (CARELESS,)):
+            for program in (COMMAND, COMMAND, (CARELESS,)):
                 child = self.consortium.start_mill(duchy, program=program)
                 self._programs[child.name] = program
 
@@ -165,15 +178,14 @@ class Campaign:
         duchy = self._random.choice(list(self.consortium.wiring.ports))
         match kind:
             case Kind.MILL_KILLED:
-                return self._kill(self._some(lambda child: " mill " in child.name))
+                return self._kill(self._mill())
             case Kind.SERVER_KILLED:
                 return self._kill(self._some(lambda child: child.name in self.consortium.wiring.ports))
             case Kind.KINGDOM_KILLED:
                 return self._kill(self._some(lambda child: child.name == "kingdom"))
             case Kind.MILL_STOPPED:
-                mill = self._some(lambda child: " mill " in child.name and child.pid not in self._wake)
                 lease = self.consortium.options.lease.total_seconds()
-                return self._stop(mill, lease + self._random.uniform(0.5, 2.0))
+                return self._stop(self._mill(), lease + self._random.uniform(0.5, 2.0))
             case Kind.REPLY_LOST:
                 link = self._link()
                 link.lose_a_reply()
@@ -210,9 +222,30 @@ class Campaign:
         self._wake[child.pid] = time.monotonic() + seconds
         return child.name.replace(" ", "-")
 
+    def _mill(self) -> Child:
+        """Any that is awake; three times of four one that has a stage in hand, if one is seen within a second."""
+
+        def awake(child: Child) -> bool:
+            return " mill " in child.name and child.pid not in self._wake
+
+        until = time.monotonic() + (1.0 if self._random.random() < 0.75 else 0.0)
+        while time.monotonic() < until:
+            owners = self._lease_owners(self._random.choice(list(self.consortium.wiring.ports)))
+            at_work = [each for each in self._running() if awake(each) and each.name.replace(" ", "-") in owners]
+            if at_work:
+                return self._random.choice(at_work)
+        return self._some(awake)
+
+    def _lease_owners(self, duchy: str) -> set[str]:
+        if duchy in self._killed:
+            return set()
+        with suppress(Unavailable):
+            return {each.lease_owner for each in self._inspections[duchy].computations()}
+        return set()
+
     def _some(self, wanted: Callable[[Child], bool]) -> Child:
-        """One of those that run; waits until there is one."""
-        while not (found := [child for child in self._running() if wanted(child)]):
+        """One of those that are up; waits until there is one."""
+        while not (found := [each for each in self._running() if each.name not in self._killed and wanted(each)]):
             self.tend()
         return self._random.choice(found)
 

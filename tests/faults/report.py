@@ -91,6 +91,10 @@ def findings(campaign: Campaign, load: Load, *, database: str, plan: dict[Kind, 
             "all": spread([each.seconds for _, each in found]),
             "beyond_lease_and_the_servers_absence": spread([more for more, _, _ in slack]),
             "bound": lease + RECOVERY_SECONDS,
+            "slowest": [
+                {"seconds": round(each.seconds, 2), "duchy": duchy, "stage": each.stage, "after": each.blow.kind}
+                for duchy, each in sorted(found, key=lambda pair: -pair[1].seconds)[:5]
+            ],
         },
         "server_up_again_seconds": {
             party: spread([each.ended - each.began for each in campaign.outages if each.party in parties])

@@ -72,9 +72,8 @@ def run(
     print(f"GRISTMILL_FAULTS_SEED={seed}")
     options = Options(lease=LEASE, parallelism=1, mills=0)
     consortium = ProxiedConsortium(directory, SOME, options, proxy, databases)
-    with consortium:
-        began = time.monotonic()
-        campaign, load = Campaign(consortium, seed), Load(consortium, SOME, at_once, seed)
+    with consortium, Campaign(consortium, seed) as campaign:
+        began, load = time.monotonic(), Load(consortium, SOME, at_once, seed)
         campaign.start_mills()
         load.start()
         campaign.deal(plan, mean_gap=mean_gap)

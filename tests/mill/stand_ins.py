@@ -199,6 +199,7 @@ class Leases(leases_grpc.LeasesServicer):
 
     def GetLease(self, request: leases_pb2.GetLeaseRequest, context: Context) -> leases_pb2.Lease:
         self.journal.note("GetLease", request)
+        self.internal._fail("GetLease", context)
         token = self.internal.tokens.get(request.global_computation_id)
         if token is None:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such computation")

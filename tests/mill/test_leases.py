@@ -90,6 +90,31 @@ def test_a_lost_lease_stops_the_stage_and_nothing_is_written(
     assert world.journal.writes() == []
 
 
+def test_a_mill_that_stood_still_past_its_lease_does_not_renew_it_when_it_wakes(
+    world: World, leases: Leases, claimed: ComputationToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stand_still(job: Job, output: Path) -> Found:
+        job.claim.expires = time.monotonic() - 1  # what its clock says on waking; the store may not have noticed
+        return slow(20)(job, output)  # type: ignore[operator,no-any-return]
+
+    monkeypatch.setitem(actions.COMPUTES, "add_noise", stand_still)
+    started = time.monotonic()
+    world.run(claimed, work_lock_duration="3s")
+    assert time.monotonic() - started < 5
+    assert len(world.journal.of("RenewLease")) == 1, "on taking over"
+    assert world.journal.writes() == []
+
+
+def test_a_claim_is_kept_while_the_internal_api_does_not_say_its_lease(
+    world: World, leases: Leases, claimed: ComputationToken
+) -> None:
+    with world.mill(claimed) as (mill, item):
+        assert mill._api.has_leases()
+        world.internal.failures["GetLease"] = [grpc.StatusCode.UNAVAILABLE] * 6  # the channel itself tries five times
+        mill.work_claimed(item)
+    assert world.journal.writes() == ["RecordOutput", "AdvanceComputation", "AdvanceComputationStage"]
+
+
 def test_a_stage_without_progress_is_put_back_as_stalled(
     world: World, leases: Leases, claimed: ComputationToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:

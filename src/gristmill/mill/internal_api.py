@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
-from gristmill.errors import LeaseLost, NotFound
+from gristmill.errors import LeaseLost, NotFound, Unavailable
 from gristmill.mill.activity import Activity, Snapshot
 from gristmill.mill.calls import calling, code_of
 from gristmill.mill.claims import Claim, PutBackReason
@@ -32,6 +32,9 @@ CALLEE = "the internal API"
 LEASE_LENGTH = timedelta(seconds=60)
 """Longest lease that is asked for where it can be renewed."""
 STAT_DEADLINE = 2.0
+HOLD_PATIENCE = 10.0
+HOLD_PAUSE = 0.5
+"""Seconds. A claim whose lease cannot be read is nobody's until it runs out, so it is worth some patience."""
 PUT_BACK_DEADLINE = 10.0
 """Shorter than others: a process that is told to end gives its stage back first."""
 
@@ -106,18 +109,25 @@ class InternalApi:
 
     def _hold(self, token: ComputationToken, expires: float, length: timedelta) -> Claim:
         """The claim of a token. Its own expiry time shortens ours if it is earlier, unless the clocks contradict."""
-        lease = self._lease(token) if self.has_leases() else None
+        lease = self._lease(token, until=expires) if self.has_leases() else None
         if lease is None and (left := _seconds_until(token)) > 0:
             expires = min(expires, time.monotonic() + left)
         return Claim(self, token, lease=lease, expires=expires, length=length, activity=Activity())
 
-    def _lease(self, token: ComputationToken) -> leases_pb2.Lease:
+    def _lease(self, token: ComputationToken, until: float) -> leases_pb2.Lease:
+        """The lease of a claim that runs out at `until`; asked for again while the internal API does not answer."""
         request = leases_pb2.GetLeaseRequest(global_computation_id=token.global_computation_id, owner=self.owner)
-        try:
-            with calling(CALLEE, "GetLease"):
-                return self._leases.GetLease(request, timeout=self._deadline)
-        except NotFound as error:
-            raise LeaseLost(error.message) from error
+        until = min(until, time.monotonic() + HOLD_PATIENCE)
+        while True:
+            try:
+                with calling(CALLEE, "GetLease"):
+                    return self._leases.GetLease(request, timeout=self._deadline)
+            except NotFound as error:
+                raise LeaseLost(error.message) from error
+            except Unavailable:
+                if time.monotonic() + HOLD_PAUSE >= until:
+                    raise
+            time.sleep(HOLD_PAUSE)
 
     def renew(self, claim: Claim, snapshot: Snapshot) -> None:
         """Extend a lease from now on. LeaseLost; Unavailable."""

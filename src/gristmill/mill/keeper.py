@@ -82,6 +82,11 @@ class Keeper:
             elif time.monotonic() - moved_at > self._stall_timeout:
                 self._stall(now)
                 return
+            if time.monotonic() >= self._claim.expires:
+                # This process stood still. The work ends at its next look at the clock: a renewal now, if nobody has
+                # claimed the stage yet, would keep all others from it for the length of a lease.
+                self._lose(LeaseLost(f"the lease of {self._claim.computation} ran out before it was renewed"))
+                return
             wait = min(third, max(1.0, self._stall_timeout / 3))
             try:
                 self._api.renew(self._claim, now)

@@ -44,6 +44,13 @@ _KEEPALIVE = (
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 
+_RECONNECT = (
+    # Meanwhile every call fails at once. The library's own pauses grow to two minutes: a caller that tries again ever
+    # more rarely would miss one connection after the other.
+    ("grpc.initial_reconnect_backoff_ms", 250),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+)
+
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     *_KEEPALIVE,
     ("grpc.so_reuseport", 0),  # two servers must not share a port by accident
@@ -81,7 +88,8 @@ class Target:
     timeout_seconds: float = 30
 
     def options(self) -> list[tuple[str, Any]]:
-        options: list[tuple[str, Any]] = [("grpc.service_config", service_config(self.timeout_seconds)), *_KEEPALIVE]
+        config = ("grpc.service_config", service_config(self.timeout_seconds))
+        options: list[tuple[str, Any]] = [config, *_KEEPALIVE, *_RECONNECT]
         if self.cert_host:
             options += [("grpc.ssl_target_name_override", self.cert_host), ("grpc.default_authority", self.cert_host)]
         return options
