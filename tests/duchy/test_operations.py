@@ -84,7 +84,7 @@ async def test_the_list_has_stage_and_holder(duchy: Duchy, run: Command) -> None
     assert row["lease"]["owner"] == "mill-1"
     code, out, _ = await run(duchy, "list")
     assert code == 0
-    assert [ID in line and "INITIALIZATION_PHASE" in line and "mill-1" in line for line in out.splitlines()] == [
+    assert [ID in line and "initialization phase" in line and "mill-1" in line for line in out.splitlines()] == [
         False,
         True,
     ]

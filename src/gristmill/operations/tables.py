@@ -16,12 +16,20 @@ from gristmill.operations.described import Described
 def computations(rows: Sequence[Described], now: datetime) -> RenderableType:
     if not rows:
         return Text("no computations")
-    table = _table("computation", "role", "stage", "attempt", "held by", "doing or waiting for", "in it for")
+    columns = ("computation", "role", "stage", "attempt", "held by", "doing or waiting for", "in it for")
+    table = _table(*columns, whole=("computation", "attempt", "in it for"))
     for row in rows:
-        state = row["stage"] if row["state"] == "RUNNING" else row["state"]
+        state = _words_of(row["stage"]) if row["state"] == "RUNNING" else row["state"]
         entered = _age(row["stage_entered"], now) if row["state"] == "RUNNING" else ""
         _add(
-            table, row["computation"], row["role"], state, row["attempt"] or "", _holder(row), _doing(row, now), entered
+            table,
+            row["computation"],
+            _words_of(row["role"]),
+            state,
+            row["attempt"] or "",
+            _holder(row),
+            _doing(row, now),
+            entered,
         )
     return table
 
@@ -79,22 +87,28 @@ def _ring(row: Described) -> Table:
 
 
 def _deliveries(rows: Iterable[Described]) -> Table:
-    table = _table("this duchy sends", "to", "from its stage", "received", "standing")
+    table = _table("this duchy sends", "to", "from its stage", "received", "standing", whole=("to", "from its stage"))
     for row in rows:
         received = {True: "yes", False: "no", None: "unknown"}[row["received"]]
-        _add(table, row["message"], row["receiver"], row["sent_in"], received, row["standing"])
+        _add(table, _words_of(row["message"]), row["receiver"], row["sent_in"], received, row["standing"])
     return table
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, whole: Sequence[str] = ()) -> Table:
+    """`whole` columns are never broken into lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     return table
 
 
 def _add(table: Table, *cells: Any) -> None:
     table.add_row(*(Text(_printable(str(cell))) for cell in cells))
+
+
+def _words_of(name: str) -> str:
+    """`SETUP_PHASE` as `setup phase`, which breaks between words where the terminal is narrow."""
+    return name.replace("_", " ").lower()
 
 
 def _printable(text: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -77,19 +77,22 @@ def test_a_lock_is_held_until_the_last_process_that_inherited_it_has_ended(tmp_p
     assert not lock.held(tmp_path, lock.PARTIES)
 
 
-def test_a_lock_whose_file_was_removed_by_its_last_holder_is_taken_on_the_new_file(tmp_path: Path) -> None:
-    first = lock.acquire(tmp_path)
-    assert first is not None
-    got: list[int | None] = []
-    waiting = threading.Thread(target=lambda: got.append(lock.acquire(tmp_path, seconds=5)))
-    waiting.start()
-    time.sleep(0.1)
-    (tmp_path / lock.SUPERVISOR).unlink()
-    os.close(first)
-    waiting.join()
-    assert got[0] is not None
+def test_a_lock_whose_file_is_removed_while_it_is_taken_is_taken_on_the_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, removed = fcntl.flock, list[Path]()
+
+    def flock(descriptor: int, how: int) -> None:
+        if not removed:  # as by a holder that failed, between our opening the file and our locking it
+            removed.append(tmp_path / lock.SUPERVISOR)
+            removed[0].unlink()
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    descriptor = lock.acquire(tmp_path)
+    assert descriptor is not None
     assert lock.held(tmp_path)
-    os.close(got[0])
+    os.close(descriptor)
 
 
 def test_a_link_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None:
