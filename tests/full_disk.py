@@ -7,7 +7,7 @@ import os
 import resource
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -23,10 +23,10 @@ class Disk(Protocol):
 
     directory: Path
 
-    def fill(self) -> None:
-        """From now on only ROOM is left."""
+    def fill(self, *processes: int, room: int = ROOM) -> None:
+        """From now on only so many bytes are left: for this process, or for these."""
 
-    def make_room(self) -> None: ...
+    def make_room(self, *processes: int) -> None: ...
 
 
 class Mounted:
@@ -36,30 +36,34 @@ class Mounted:
         self.directory = directory
         self._ballast = directory / ".ballast"
 
-    def fill(self) -> None:
+    def fill(self, *processes: int, room: int = ROOM) -> None:
         free = os.statvfs(self.directory)
         with self._ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - ROOM)
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - room)
 
-    def make_room(self) -> None:
+    def make_room(self, *processes: int) -> None:
         self._ballast.unlink(missing_ok=True)
 
 
 class Limited:
-    """A limit on the size of this process's files (RLIMIT_FSIZE): larger ones fail with "File too large"."""
+    """A limit on the size of a process's files (RLIMIT_FSIZE): larger ones fail with "File too large"."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def fill(self) -> None:
-        self._limit(ROOM)
+    def fill(self, *processes: int, room: int = ROOM) -> None:
+        self._limit(processes, room)
 
-    def make_room(self) -> None:
-        self._limit(resource.RLIM_INFINITY)
+    def make_room(self, *processes: int) -> None:
+        self._limit(processes, resource.RLIM_INFINITY)
 
-    def _limit(self, size: int) -> None:
+    def _limit(self, processes: Iterable[int], size: int) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size if most == resource.RLIM_INFINITY else min(size, most), most))
+        limits = (size if most == resource.RLIM_INFINITY else most, most)
+        if not processes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        for process in processes:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, limits)
 
 
 def _mount(directory: Path) -> bool:

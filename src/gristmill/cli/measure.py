@@ -192,10 +192,11 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
         raise
     except (GristmillError, OSError) as cause:
         error = cause if isinstance(cause, GristmillError) else of_system(cause)
-        show_failure(error, directory / "logs", progress)
-        keep = True
+        logs = directory / "logs"
+        show_failure(error, logs, progress)
+        keep = keep or logs.is_dir()  # else it failed before anything was started
         if arguments.json:
-            print_error(error, directory / "logs")
+            print_error(error, logs if logs.is_dir() else None)
         return 1
     finally:
         if not keep:

@@ -48,9 +48,10 @@ def show(
 
 
 def show_failure(error: GristmillError, logs: Path, console: Console) -> None:
-    """What failed, the cure, and where the logs are."""
+    """What failed, the cure, and where the logs are if there are any."""
     console.print()
-    for heading, text in (("Failed:", error.message), ("Cure:", error.cure), ("Logs:", str(logs))):
+    place = str(logs) if logs.is_dir() else ""
+    for heading, text in (("Failed:", error.message), ("Cure:", error.cure), ("Logs:", place)):
         if text:
             console.print(heading, style="bold", end=" ")
             console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -38,7 +38,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
         """A transaction and its time. Commits at the end, rolls back on an exception. Raises Unavailable."""
-        async with self._writer, _outages(), self._engine.connect() as connection:
+        async with self._writer, outages(), self._engine.connect() as connection:
             await connection.execution_options(gristmill_writes=True)
             async with connection.begin():
                 yield connection, await self._now(connection)
@@ -46,7 +46,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
         """A transaction that writes nothing; on SQLite it neither waits for writers nor holds them up."""
-        async with _outages(), self._engine.connect() as connection:
+        async with outages(), self._engine.connect() as connection:
             if not self.is_sqlite:
                 # Several statements make one picture, for instance a token.
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -61,7 +61,7 @@ class Database:
         """Empty SQLite's write-ahead log, where overwritten values would stay; as far as present readers let it."""
         if not self.is_sqlite:
             return
-        async with self._writer, _outages(), self._engine.connect() as connection:
+        async with self._writer, outages(), self._engine.connect() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -75,7 +75,7 @@ class Database:
 
 
 @asynccontextmanager
-async def _outages() -> AsyncIterator[None]:
+async def outages() -> AsyncIterator[None]:
     """A database that does not answer, or gave up a transaction that can be repeated, is Unavailable."""
     try:
         yield

@@ -166,10 +166,12 @@ def make(
 
     `aggregator` is one of the duchies: by default the one of this name, else the last. `encryption` is the kind of key
     (`HPKE` or `ECIES`) of the measurement consumer; data providers have HPKE keys. Raises `ConfigurationError` for bad
-    or repeated names and for a directory that is not empty or not private; then nothing is written.
+    or repeated names and for a directory that is not empty or not private, OSError for a full disk; then nothing is
+    left written.
     """
     aggregator = aggregator or ("aggregator" if "aggregator" in duchies else duchies[-1] if duchies else "")
     _check_names([kingdom, *duchies, *data_providers, measurement_consumer], duchies, aggregator)
+    existed = directory.exists()
     make_private_directory(directory, what="the key directory")
     if any(directory.iterdir()):
         raise FileUnusable(f"{directory} is not empty", cure="give a new directory; keys are never overwritten")
@@ -187,17 +189,29 @@ def make(
         measurement_consumer=party(measurement_consumer, "measurementConsumers", api_id()),
         aggregator=aggregator,
     )
+    try:
+        _write(keys, encryption)
+    except BaseException:
+        for path in directory.iterdir():
+            path.unlink()
+        if not existed:
+            directory.rmdir()
+        raise
+    return keys
+
+
+def _write(keys: DevelopmentKeys, encryption: str) -> None:
     for each in keys.parties:
         _issue(each)
+    names = [duchy.name for duchy in keys.duchies]
     for duchy in keys.duchies:
         write_private_file(duchy.key_encryption_keyset_file, new_key_encryption_keyset().expose())
-        _write_text(duchy.protocols_setup_config_file, _setup_config(duchy.name, duchies, aggregator))
+        _write_text(duchy.protocols_setup_config_file, _setup_config(duchy.name, names, keys.aggregator))
     for each in (*keys.data_providers, keys.measurement_consumer):
         keyset = PrivateKeyset.generate(encryption if each is keys.measurement_consumer else HPKE)
         write_private_file(each.private_keyset_file, keyset.serialize().expose())
         write_private_file(each.public_keyset_file, keyset.public_key.data)
     _write_shared(keys)
-    return keys
 
 
 def api_id() -> str:

@@ -70,10 +70,14 @@ def make_private_directory(path: Path, *, what: str) -> None:
 
 
 def write_private_file(path: Path, content: bytes) -> None:
-    """Write a new file with mode 0600 from its first byte on; it must not exist."""
+    """Write a new file with mode 0600 from its first byte on; it must not exist. All of it or nothing: OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None  # writing does not know the name
 
 
 def _require_owner(path: Path, status: os.stat_result, what: str) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gristmill.errors import DatabaseUnusable
+from gristmill.errors import MAKE_ROOM, DatabaseUnavailable, DatabaseUnusable
+from gristmill.store.database import outages
 from gristmill.store.kingdom import tables
 
 
@@ -39,7 +40,10 @@ class Transaction:
 
 
 class KingdomStore:
-    """The kingdom's database: `transaction()` to change it, `reading()` to look, `changed()` to wait for a write."""
+    """The kingdom's database: `transaction()` to change it, `reading()` to look, `changed()` to wait for a write.
+
+    Both raise Unavailable for what may be over soon, such as a full disk; nothing of the transaction is kept then.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -51,7 +55,7 @@ class KingdomStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with self._writer, self._engine.begin() as connection:
+        async with self._writer, outages(), self._engine.begin() as connection:
             yield Transaction(connection)
         async with self._written:
             self._writes += 1
@@ -60,7 +64,7 @@ class KingdomStore:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """A transaction that does not write: it waits for no writer and sees one state of the database."""
-        async with self._engine.connect() as connection:
+        async with outages(), self._engine.connect() as connection:
             yield Transaction(await connection.execution_options(reading=True))
 
     @property
@@ -121,10 +125,14 @@ async def open_kingdom_store(path: Path) -> AsyncIterator[KingdomStore]:
 
     try:
         try:
-            async with engine.begin() as connection:
+            async with outages(), engine.begin() as connection:
                 await connection.run_sync(tables.metadata.create_all)
                 if (await connection.execute(select(tables.clock.c.last))).first() is None:
                     await connection.execute(insert(tables.clock).values(id=1, last=0))
+        except DatabaseUnavailable as error:
+            if error.cure == MAKE_ROOM:
+                raise
+            raise _unusable(path, error.message) from None
         except DBAPIError as error:
             raise _unusable(path, error.orig) from None
         yield KingdomStore(engine)
