@@ -99,7 +99,7 @@ class RegisterNoise:
         reach: tuple[float, float],
         group_floor: int = 0,
     ) -> RegisterNoise:
-        """At least `group_floor` registers get the publisher-noise index and as many the padding index (pitfall P2)."""
+        """`group_floor` registers more than drawn get the publisher-noise index, and as many the padding index (P2)."""
 
 @final
 class TupleNoise:

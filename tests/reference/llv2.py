@@ -75,7 +75,7 @@ def _without_frequency(register: bytes, public_key: Affine, draws: Draws) -> byt
 
 def _noise_registers(noise: RegisterNoise, counts: Sequence[int], public_key: Affine, draws: Draws) -> list[bytes]:
     blind, publisher, reach = counts[: noise.sketches], counts[noise.sketches], counts[noise.sketches + 1]
-    publisher = max(publisher, noise.group_floor)
+    publisher += noise.group_floor
     _skip(draws, 3)
     registers: list[bytes] = []
 
@@ -97,7 +97,7 @@ def _noise_registers(noise: RegisterNoise, counts: Sequence[int], public_key: Af
         random_with_index(PUBLISHER_INDEX_POINT)
     for _ in range(reach):
         encrypted(_random_point(draws, "reach_dp_noise"), DESTROYED_KEY_POINT, DESTROYED_KEY_POINT)
-    for _ in range(max(noise.total - len(registers), noise.group_floor)):
+    for _ in range(noise.total + 2 * noise.group_floor - len(registers)):
         random_with_index(PADDING_INDEX_POINT)
     return registers
 

@@ -95,7 +95,7 @@ def noise(mechanism: str, privacy: Privacy, *, contributors: int, sensitivity: f
 
 @dataclass(frozen=True, slots=True)
 class RegisterNoise:
-    """Noise of the setup phase (section 3). `group_floor` is ours: the smallest publisher-noise and padding group."""
+    """Noise of the setup phase (section 3). `group_floor` is ours: more in the publisher-noise and the padding group."""
 
     mechanism: str
     contributors: int

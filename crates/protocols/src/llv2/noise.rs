@@ -35,8 +35,9 @@ pub struct RegisterCounts {
 }
 
 impl RegisterNoise {
-    /// `budgets`: blind histogram, publisher, reach. At least `group_floor` registers will carry the publisher-noise
-    /// index and as many the padding index, so that both groups are recognised by their size (specification, P2).
+    /// `budgets`: blind histogram, publisher, reach. `group_floor` more registers than drawn will carry the publisher-noise
+    /// index, and as many more the padding index, so that both groups are recognised by their size (specification, P2).
+    /// Added to the draw, not its minimum: the noise keeps its distribution, and the total says nothing.
     pub fn new(
         mechanism: Mechanism,
         contributors: i64,
@@ -55,12 +56,13 @@ impl RegisterNoise {
         let times = sketches as u128 * (sketches as u128 + 1);
         let total = per_kind(blind_histogram.shift_offset, times)
             + per_kind(publisher.shift_offset, 2)
-            + per_kind(reach.shift_offset, 2);
+            + per_kind(reach.shift_offset, 2)
+            + per_kind(group_floor, 2);
         require!(total <= u128::from(MAXIMUM_RECORDS), "{total} noise registers are too many");
         Ok(Self { blind_histogram, publisher, reach, sketches: sketches as u64, total: total as u64, group_floor })
     }
 
-    /// The noise registers of one duchy, T; a group floor can add some.
+    /// The noise registers of one duchy, T, those of the group floor included.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -73,9 +75,10 @@ impl RegisterNoise {
         let reach = counts.pop().unwrap_or_default();
         let drawn = counts.pop().unwrap_or_default();
         let blind: u64 = (1..).zip(&counts).map(|(copies, count): (u64, &u64)| copies * count).sum();
-        let left = (self.total - reach).saturating_sub(blind);
-        let publisher = drawn.max(self.group_floor);
-        let padding = left.saturating_sub(publisher).max(self.group_floor);
+        let publisher = drawn + self.group_floor;
+        let used = blind + publisher + reach;
+        require!(used <= self.total, "the noise counts exceed {} registers", self.total);
+        let padding = self.total - used;
         Ok(RegisterCounts { blind_histogram: counts, publisher, reach, padding })
     }
 }
