@@ -593,13 +593,3 @@ class PartyFailed(GristmillError):
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says when a disk is full, or a quota or a limit on the size of files is reached."""
 MAKE_ROOM = "Make room on the disk, or raise the quota or limit."
-
-
-def of_system(error: OSError) -> GristmillError:
-    """What an error of the operating system, which nobody expected, means to the user of a command."""
-    reason = error.strerror or str(error) or type(error).__name__
-    if error.errno in NO_ROOM:
-        return StorageFull(f"{error.filename or 'a file or the output'} cannot be written: {reason}", cure=MAKE_ROOM)
-    if error.filename:
-        return FileUnusable(f"{error.filename} cannot be used: {reason}", cure="Check the path, and who may use it.")
-    return GristmillError(f"the system refused: {reason}")

@@ -73,7 +73,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    from gristmill.errors import ConfigurationError, GristmillError, of_system
+    from gristmill.errors import ConfigurationError, GristmillError
+    from gristmill.system_errors import of_system
 
     try:
         try:

@@ -175,10 +175,11 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
 
     from rich.console import Console
 
-    from gristmill.errors import ConfigurationError, GristmillError, of_system
+    from gristmill.errors import ConfigurationError, GristmillError
     from gristmill.measure.present import show_failure
     from gristmill.measure.publishers import files
     from gristmill.measure.run import run as measure
+    from gristmill.system_errors import of_system
 
     progress = Console(stderr=True)
     introduce(question, publishers, progress)

@@ -18,10 +18,11 @@ from typing import Final
 
 from gristmill.consortium.consortium import Consortium, Options
 from gristmill.consortium.processes import Child, Processes
-from gristmill.errors import ConfigurationError, GristmillError, of_system
+from gristmill.errors import ConfigurationError, GristmillError
 from gristmill.observe import logs
 from gristmill.standing import lock
 from gristmill.standing.record import Record, replace_private_file
+from gristmill.system_errors import of_system
 from gristmill.trust import development
 from gristmill.trust.development import DevelopmentKeys
 from gristmill.trust.process import disable_core_dumps
