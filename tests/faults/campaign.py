@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from faults.history import Blow
+from faults.history import Blow, Span
 from faults.proxied import SERVICES, ProxiedConsortium
 from faults.proxy import Link
 from gristmill.consortium.inspection import Inspection
@@ -61,15 +61,6 @@ class Fault:
     time: float
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """From a server's death until it listened again, in seconds since the epoch."""
-
-    party: str
-    began: float
-    ended: float
-
-
 @dataclass(slots=True)
 class Campaign:
     """`deal` the faults, then `tend` until the measurements have ended. A context."""
@@ -77,12 +68,15 @@ class Campaign:
     consortium: ProxiedConsortium
     seed: int
     dealt: list[Fault] = field(default_factory=list)
-    outages: list[Outage] = field(default_factory=list)
+    outages: list[Span] = field(default_factory=list)
+    """From a party's death until it was started again and, if it is a server, listened; or from its stop to its waking.
+    """
     ended_by_themselves: list[str] = field(default_factory=list)
     _killed: dict[str, float] = field(default_factory=dict)
     """Party -> since when it is dead by our hand, until it is up again."""
     _due: dict[str, float] = field(default_factory=dict)
     _wake: dict[int, float] = field(default_factory=dict)
+    _stopped: dict[int, float] = field(default_factory=dict)
     _programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _random: random.Random = field(init=False)
     _inspections: dict[str, Inspection] = field(init=False)
@@ -122,7 +116,7 @@ class Campaign:
             Blow(mill, fault.kind, fault.time)
             for fault in self.dealt
             if fault.kind is Kind.BEHIND_A_MINUTE
-            for mill in self._mills_of(fault.to)
+            for mill in self.mills_of(fault.to)
         ]
 
     # The supervisor's part
@@ -142,7 +136,7 @@ class Campaign:
             if child.process.poll() is not None:
                 self._restart(child, now)
         for party in [party for party in self._killed if party not in self._due and self._up(party)]:
-            self.outages.append(Outage(party, self._killed.pop(party), time.time()))
+            self.outages.append(Span(audited(party), self._killed.pop(party), time.time()))
         time.sleep(LOOK_SECONDS)
 
     def all_up(self) -> bool:
@@ -167,10 +161,15 @@ class Campaign:
         return party not in wiring.ports or listens(wiring.ports[party].all())
 
     def _resume(self, pid: int) -> None:
-        self._wake.pop(pid, None)
         for child in self._running():
             if child.pid == pid:
                 os.kill(pid, signal.SIGCONT)
+                self._awake(child)
+
+    def _awake(self, child: Child) -> None:
+        """Or dead."""
+        if self._wake.pop(child.pid, None) is not None:
+            self.outages.append(Span(audited(child.name), self._stopped.pop(child.pid), time.time()))
 
     # The faults: each gives the party that it was dealt to, under the name that it has in the audit trail
 
@@ -214,13 +213,13 @@ class Campaign:
         self._killed[child.name] = time.time()
         os.kill(child.pid, signal.SIGKILL)
         child.process.wait()
-        self._wake.pop(child.pid, None)
-        return child.name.replace(" ", "-")
+        self._awake(child)
+        return audited(child.name)
 
     def _stop(self, child: Child, seconds: float) -> str:
         os.kill(child.pid, signal.SIGSTOP)
-        self._wake[child.pid] = time.monotonic() + seconds
-        return child.name.replace(" ", "-")
+        self._stopped[child.pid], self._wake[child.pid] = time.time(), time.monotonic() + seconds
+        return audited(child.name)
 
     def _mill(self) -> Child:
         """Any that is awake; three times of four one that has a stage in hand, if one is seen within a second."""
@@ -231,7 +230,7 @@ class Campaign:
         until = time.monotonic() + (1.0 if self._random.random() < 0.75 else 0.0)
         while time.monotonic() < until:
             owners = self._lease_owners(self._random.choice(list(self.consortium.wiring.ports)))
-            at_work = [each for each in self._running() if awake(each) and each.name.replace(" ", "-") in owners]
+            at_work = [each for each in self._running() if awake(each) and audited(each.name) in owners]
             if at_work:
                 return self._random.choice(at_work)
         return self._some(awake)
@@ -252,8 +251,8 @@ class Campaign:
     def _running(self) -> list[Child]:
         return [child for child in self.consortium.processes.children if child.process.poll() is None]
 
-    def _mills_of(self, duchy: str) -> list[str]:
-        return [name.replace(" ", "-") for name in self._programs if name.startswith(f"{duchy} mill ")]
+    def mills_of(self, duchy: str) -> list[str]:
+        return [audited(name) for name in self._programs if name.startswith(f"{duchy} mill ")]
 
     def _link(self) -> Link:
         """Of those on which there are calls: a duchy's asynchronous computation control is called by none of ours."""
@@ -265,3 +264,8 @@ class Campaign:
     def _of(self, duchy: str) -> list[Link]:
         """By which others reach a duchy; its own mills are on its own side."""
         return [link for service, link in self.consortium.duchy_links[duchy].items() if service != "internal_api"]
+
+
+def audited(party: str) -> str:
+    """The name that a party's process has in audit trails."""
+    return party.replace(" ", "-")

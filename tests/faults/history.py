@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gristmill.proto.duchy.inspection_pb2 import Event
@@ -13,6 +14,10 @@ from gristmill.protocols.table import Role
 
 WRITES = ("details updated", "output recorded", "put back", "stage entered", "ended")
 """Kinds of events that a mill's writes make."""
+
+
+LEAVES = ("stage entered", "put back", "ended", "worker lost")
+"""Kinds of events after which a mill has its stage in hand no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,15 @@ class Recovery:
     blow: Blow
     stage: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """In which somebody was away or had a stage in hand. Seconds since the epoch."""
+
+    who: str
+    began: float
+    ended: float
 
 
 def path(duchy: str, maximum_frequency: int) -> list[str]:
@@ -86,7 +100,7 @@ def recoveries(events: Sequence[Event], blows: Iterable[Blow]) -> tuple[list[Rec
     claimed: dict[int, float] = {}
     found, untouched = [], []
     for event in events:
-        time = event.time.ToMicroseconds() / 1e6
+        time = _seconds(event)
         if event.kind == "claimed":
             claimed[event.fence] = time
         if event.kind == "worker lost":
@@ -97,3 +111,46 @@ def recoveries(events: Sequence[Event], blows: Iterable[Blow]) -> tuple[list[Rec
             else:
                 untouched.append(event.actor)
     return found, untouched
+
+
+def claims(histories: Iterable[Sequence[Event]], outages: Iterable[Span], server: str) -> list[Span]:
+    """When which mill of a duchy had a stage in hand.
+
+    A mill that lost it has nothing in hand from its own death or standstill on, from its next claim on, and from the
+    return of a server that was away.
+    """
+    outages, found = list(outages), []
+    for events in histories:
+        for at, event in enumerate(events):
+            if event.kind != "claimed":
+                continue
+            began = _seconds(event)
+            left = next((later for later in events[at + 1 :] if later.kind in LEAVES), None)
+            ends = [math.inf if left is None else _seconds(left)]
+            if left is None or left.kind == "worker lost":
+                ends += [each.began for each in outages if each.who == event.actor and each.began >= began]
+                ends += [each.ended for each in outages if each.who == server and each.ended >= began]
+            found.append(Span(event.actor, began, min(ends)))
+    found.sort(key=lambda span: span.began)
+    clipped = []
+    for at, span in enumerate(found):
+        following = next((later.began for later in found[at + 1 :] if later.who == span.who), math.inf)
+        clipped.append(replace(span, ended=min(span.ended, following)))
+    return clipped
+
+
+def without_a_taker(began: float, ended: float, server: str, mills: Collection[str], spans: Iterable[Span]) -> float:
+    """For how many seconds of this time the duchy's server was away, or each of its mills away or at work."""
+    spans = [span for span in spans if span.began < ended and span.ended > began]
+    edges = sorted(
+        {began, ended} | {edge for span in spans for edge in (span.began, span.ended) if began < edge < ended}
+    )
+    total = 0.0
+    for start, end in pairwise(edges):
+        out = {span.who for span in spans if span.began <= start and span.ended >= end}
+        total += (end - start) * (server in out or out.issuperset(mills))
+    return total
+
+
+def _seconds(event: Event) -> float:
+    return event.time.ToMicroseconds() / 1e6

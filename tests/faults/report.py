@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from faults.campaign import Campaign, Kind
-from faults.history import Recovery, defects, path, recoveries
+from faults.history import Recovery, claims, defects, path, recoveries, without_a_taker
 from faults.load import RIGHT, Load, Measured
 from faults.scene import wait_until
 from gristmill.proto.duchy.inspection_pb2 import Event
@@ -24,7 +24,7 @@ from gristmill.proto.duchy.inspection_pb2 import Event
 RECOVERY_SECONDS: Final = 5.0
 """A stage whose worker died runs again within its lease and so much more."""
 SETTLE_SECONDS: Final = 60.0
-REFUSED: Final = re.compile(r"claim lost, nothing more is written")
+REFUSED: Final = "the internal API answered ABORTED to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,16 @@ def findings(campaign: Campaign, load: Load, *, database: str, plan: dict[Kind, 
         found += [(duchy, each) for each in recovered]
         untouched += len(others)
     lease = campaign.consortium.options.lease.total_seconds()
-    slack = [(each.seconds - lease - _server_away(campaign, duchy, each), duchy, each) for duchy, each in found]
+    at_work = {
+        duchy: claims([each for (owner, _), each in histories.items() if owner == duchy], campaign.outages, duchy)
+        for duchy in campaign.consortium.wiring.ports
+    }
+    slack = []
+    for duchy, each in found:
+        expired, ended = each.blow.time + lease, each.blow.time + each.seconds
+        spans = [*at_work[duchy], *campaign.outages]
+        starved = without_a_taker(expired, ended, duchy, campaign.mills_of(duchy), spans) if ended > expired else 0.0
+        slack.append((each.seconds - lease - starved, duchy, each))
     problems += [
         f"{each.stage} at {duchy} ran again {each.seconds:.1f} s after: {each.blow.kind}"
         for more, duchy, each in slack
@@ -85,19 +94,25 @@ def findings(campaign: Campaign, load: Load, *, database: str, plan: dict[Kind, 
             "lost_by_their_mill": len(found),
             "lost_without_a_fault_of_their_mill": untouched,
             "applied_twice": sum("times" in each or "entered" in each for each in problems),
-            "mills_that_found_their_claim_lost": _refusals(campaign),
+            **_refusals(campaign),
         },
         "recovery_seconds": {
             "all": spread([each.seconds for _, each in found]),
-            "beyond_lease_and_the_servers_absence": spread([more for more, _, _ in slack]),
+            "all_but_what_nobody_was_free_to_take_over": spread([lease + more for more, _, _ in slack]),
             "bound": lease + RECOVERY_SECONDS,
             "slowest": [
-                {"seconds": round(each.seconds, 2), "duchy": duchy, "stage": each.stage, "after": each.blow.kind}
-                for duchy, each in sorted(found, key=lambda pair: -pair[1].seconds)[:5]
+                {
+                    "seconds": round(each.seconds, 2),
+                    "nobody_was_free_for_seconds": round(each.seconds - lease - more, 2),
+                    "duchy": duchy,
+                    "stage": each.stage,
+                    "after": each.blow.kind,
+                }
+                for more, duchy, each in sorted(slack, key=lambda triple: -triple[2].seconds)[:5]
             ],
         },
         "server_up_again_seconds": {
-            party: spread([each.ended - each.began for each in campaign.outages if each.party in parties])
+            party: spread([each.ended - each.began for each in campaign.outages if each.who in parties])
             for party, parties in (
                 ("duchy", campaign.consortium.wiring.ports),
                 ("kingdom", ("kingdom",)),
@@ -175,18 +190,14 @@ def _effect(kind: Kind, found: Sequence[Recovery]) -> dict[str, Any]:
     return {"stages_lost": len(mine), "recovery_seconds": spread([each.seconds for each in mine])}
 
 
-def _server_away(campaign: Campaign, duchy: str, recovery: Recovery) -> float:
-    """Seconds of a recovery in which the duchy's server was not there: nobody can claim then."""
-    began, ended = recovery.blow.time, recovery.blow.time + recovery.seconds
-    return sum(
-        max(0.0, min(ended, each.ended) - max(began, each.began)) for each in campaign.outages if each.party == duchy
-    )
-
-
-def _refusals(campaign: Campaign) -> int:
-    """Log lines of mills that noticed, by themselves or from the store's answer, that their claim was gone."""
-    logs = campaign.consortium.processes.logs.glob("*-mill-*.log")
-    return sum(len(REFUSED.findall(log.read_text(errors="replace"))) for log in logs)
+def _refusals(campaign: Campaign) -> dict[str, int]:
+    """How mills learned that their claim was gone: from the store, which refused their write, or by themselves."""
+    found = Counter[str]()
+    for log in campaign.consortium.processes.logs.glob("*-mill-*.log"):
+        for line in log.read_text(errors="replace").splitlines():
+            if "claim lost, nothing more is written" in line:
+                found["late_writes_refused_by_the_store" if REFUSED in line else "claims_given_up_by_the_mill"] += 1
+    return dict(found)
 
 
 def _links(campaign: Campaign) -> list[Any]:

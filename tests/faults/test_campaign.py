@@ -95,7 +95,7 @@ def test_measurements_survive_six_kills_of_mills_servers_and_the_kingdom(tmp_pat
 @pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_measurements_survive_a_campaign_of_faults_on_sqlite(tmp_path: Path, proxy: Proxy) -> None:
-    found = run(tmp_path, proxy, ALL, at_once=4, mean_gap=1.5)
+    found = run(tmp_path, proxy, ALL, at_once=5, mean_gap=1.2)
     write(REPORT, "sqlite", found.figures)
     assert found.problems == []
 
@@ -105,6 +105,6 @@ def test_measurements_survive_a_campaign_of_faults_on_sqlite(tmp_path: Path, pro
 def test_measurements_survive_a_campaign_of_faults_on_postgres(
     tmp_path: Path, proxy: Proxy, databases: PostgresDatabases
 ) -> None:
-    found = run(tmp_path, proxy, ALL, databases=databases, at_once=4, mean_gap=1.5)
+    found = run(tmp_path, proxy, ALL, databases=databases, at_once=5, mean_gap=1.2)
     write(REPORT, "postgres", found.figures)
     assert found.problems == []

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from faults.history import Blow, defects, path, recoveries
+from faults.history import Blow, Span, claims, defects, path, recoveries, without_a_taker
 from gristmill.proto.duchy.inspection_pb2 import Event
 
 ONE, TWO = "worker1-mill-1", "worker1-mill-2"
@@ -79,3 +79,38 @@ def test_a_stage_lost_by_a_mill_that_nobody_touched_is_no_recovery() -> None:
 def test_the_path_of_reach_alone_has_no_third_phase() -> None:
     whole = path("aggregator", 10)
     assert path("aggregator", 1) == [stage for stage in whole if "THREE" not in stage] != whole
+
+
+def test_a_mill_has_a_stage_in_hand_from_its_claim_until_it_is_left_lost_or_forgotten() -> None:
+    first = [
+        event("claimed", "FIRST", 1, ONE, time=1.0),
+        event("stage entered", "WAIT", 1, ONE, time=2.0),
+        event("claimed", "SECOND", 2, ONE, time=3.0),
+        event("worker lost", "SECOND", 2, ONE, time=9.0),
+    ]
+    second = [event("claimed", "FIRST", 1, ONE, time=5.0), event("ended", "COMPLETE", 1, ONE, time=6.0)]
+    assert claims([first, second], [], "worker1") == [Span(ONE, 1.0, 2.0), Span(ONE, 3.0, 5.0), Span(ONE, 5.0, 6.0)]
+
+
+@pytest.mark.parametrize("outage", [Span(ONE, 4.0, 6.0), Span("worker1", 2.0, 4.0)])
+def test_a_mill_that_lost_its_stage_is_free_from_its_blow_on_or_when_its_server_is_back(outage: Span) -> None:
+    lost = [
+        event("claimed", "FIRST", 1, ONE, time=1.0),
+        event("worker lost", "FIRST", 1, ONE, time=9.0),
+    ]
+    assert claims([lost], [outage, Span(TWO, 2.0, 3.0)], "worker1") == [Span(ONE, 1.0, 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "seconds"),
+    [
+        ([], 0.0),
+        ([Span(ONE, 0.0, 20.0)], 0.0),
+        ([Span(ONE, 0.0, 15.0), Span(TWO, 12.0, 20.0)], 3.0),
+        ([Span("worker1", 8.0, 11.0)], 1.0),
+        ([Span("worker1", 8.0, 13.0), Span(ONE, 0.0, 15.0), Span(TWO, 12.0, 20.0)], 5.0),
+        ([Span("worker2", 0.0, 20.0)], 0.0),
+    ],
+)
+def test_a_stage_has_no_taker_while_the_server_is_away_or_no_mill_is_free(spans: list[Span], seconds: float) -> None:
+    assert without_a_taker(10.0, 16.0, "worker1", (ONE, TWO), spans) == seconds
