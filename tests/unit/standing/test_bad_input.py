@@ -116,3 +116,13 @@ def test_status_of_a_consortium_that_is_down_says_so_and_exits_with_1(
 def test_taking_down_what_is_down_is_no_error(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["consortium", "down", str(scene.directory / "run"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["was_up"] is False
+
+
+@pytest.mark.parametrize("command", ["consortium up TMP/mine", "consortium status TMP/none", "computations list"])
+def test_with_json_an_error_is_json_too(scene: Scene, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main([*command.replace("TMP", str(scene.directory)).split(), "--json"]) == 2
+    said = capsys.readouterr()
+    error = json.loads(said.out)["error"]
+    assert error["code"].startswith("GM-1")
+    assert error["message"] in said.err
+    assert error["cure"]

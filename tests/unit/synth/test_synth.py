@@ -155,3 +155,10 @@ def test_the_command_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFix
     assert "of 40 people" in capsys.readouterr().out
     with (tmp_path / "made" / "publisher2.csv").open() as file:
         assert next(csv.DictReader(file))["time"].startswith("2020-02-")
+
+
+def test_the_command_prints_the_exact_answer_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synth", str(tmp_path / "made"), "--people=10", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["reach"] == 10
+    assert printed == json.loads((tmp_path / "made" / "exact.json").read_text())
