@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,8 @@ from gristmill.errors import PartyFailed
 
 COMMAND: Final = ("-m", "gristmill.cli.child")
 _LAST_LINES: Final = 8
+_LOWEST_PORT: Final = 12_000
+_PORTS_OF_CONNECTIONS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(slots=True)
@@ -131,13 +134,29 @@ def last_lines(log: Path, count: int = _LAST_LINES) -> str:
 def free_ports(count: int) -> list[int]:
     """Ports on 127.0.0.1 that nothing listened on a moment ago, all different.
 
-    Peers must know each other's ports before either runs, so they cannot be left to the servers.
+    Peers must know each other's ports before either runs, so they cannot be left to the servers. None is one that the
+    system gives to connections: a server that is started again would find its port taken by somebody's.
     """
+    first, last = _LOWEST_PORT, _first_of_connections()
+    candidates = random.sample(range(first, last), last - first) if last - first >= 100 * count else [0] * count
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        return [opened.getsockname()[1] for opened in sockets]
+        for port in candidates:
+            if len(found) == count:
+                break
+            opened = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                opened.bind(("127.0.0.1", port))
+                found.append(opened.getsockname()[1])
+    return found
+
+
+def _first_of_connections() -> int:
+    """The lowest port that the system gives to connections."""
+    try:
+        return int(_PORTS_OF_CONNECTIONS.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32768  # Linux's default; elsewhere it is higher
 
 
 def listens(ports: Iterable[int]) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -44,3 +45,8 @@ def test_free_ports_differ_and_nothing_listens_there() -> None:
     ports = free_ports(20)
     assert len(set(ports)) == 20
     assert not listens(ports[:1])
+
+
+def test_free_ports_are_none_that_connections_get_so_that_a_server_finds_its_own_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as chosen_by_the_system:
+        assert max(free_ports(50)) < 32768 <= chosen_by_the_system.getsockname()[1]
