@@ -76,8 +76,10 @@ def tls_files(arguments: argparse.Namespace) -> TlsFiles:
     tls, given = flags.tls(arguments), vars(arguments)
     files = TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, arguments.allow_development_certificates)
     own_credentials(files)
-    if "duchy_name" in given and given.get("duchy_info_config"):
-        require_duchy(given["duchy_info_config"], arguments.duchy_name)
+    if "duchy_name" in given:
+        identity = flags.identity(arguments)
+        if identity.info_file:
+            require_duchy(identity.info_file, identity.duchy)
     if principals := given.get("authority_key_identifier_to_principal_map_file"):
         principal_parties(principals, Roots.read(files.collection_file, allow_development=files.allow_development))
     if setup := given.get("protocols_setup_config"):

@@ -86,13 +86,15 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import os
+    import re
     import signal
     import tempfile
     from contextlib import nullcontext
 
     from gristmill.edp.daemon import DataProvider, Settings
-    from gristmill.edp.events import EventFile, Events
-    from gristmill.errors import ConfigurationError
+    from gristmill.edp.events import EventFile, Events, microseconds
+    from gristmill.errors import ConfigurationError, FileUnusable
     from gristmill.observe import logs, metrics
     from gristmill.trust.channels import Target
     from gristmill.trust.process import disable_core_dumps
@@ -102,6 +104,19 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure(level=logging.level)
     if (arguments.start or arguments.end) and not arguments.time_column:
         raise ConfigurationError("--start and --end need --time-column", cure="Name the column that has the times.")
+    if arguments.start and arguments.end and microseconds(arguments.start) >= microseconds(arguments.end):
+        raise ConfigurationError("--start must be before --end", cure="--end itself is no longer part of the period.")
+    if not re.fullmatch(r"dataProviders/[^/]+", arguments.data_provider):
+        raise ConfigurationError(
+            f"--data-provider is {arguments.data_provider!r}, and not of the form dataProviders/ID",
+            cure="Give the resource name that the kingdom knows.",
+        )
+    spool = arguments.spool_directory or Path(tempfile.gettempdir())
+    if not (spool.is_dir() and os.access(spool, os.W_OK | os.X_OK)):
+        raise FileUnusable(
+            f"{spool} of --spool-directory is no directory that this user may write in",
+            cure="Make it, or give another.",
+        )
     keys, cert_hosts = _keys(arguments)
     duchy = arguments.requisition_fulfillment_duchy
     if duchy not in keys.duchy_roots:
@@ -125,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.requisition_fulfillment_target,
             arguments.requisition_fulfillment_cert_host or cert_hosts[duchy],
         ),
-        spool=arguments.spool_directory or Path(tempfile.gettempdir()),
+        spool=spool,
         polling_seconds=arguments.polling_interval.total_seconds(),
         threads=arguments.parallelism,
         verbose=logging.verbose_client,

@@ -6,6 +6,9 @@ import argparse
 
 from gristmill.cli import flags
 
+_LARGEST_DECAY = 700
+"""Beyond it the smallest register probability leaves the range of double precision."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     flags.add_tls(parser)
@@ -29,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_parameters(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Liquid Legions V2")
-    group.add_argument("--llv2-decay-rate", type=_positive, default=12.0, metavar="A", help="of the sketches (12)")
+    group.add_argument("--llv2-decay-rate", type=_decay_rate, default=12.0, metavar="A", help="of the sketches (12)")
     group.add_argument(
         "--llv2-max-size", type=flags.integer(2), default=100_000, metavar="N", help="registers of a sketch (100000)"
     )
@@ -117,4 +120,11 @@ def _positive(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _decay_rate(text: str) -> float:
+    value = _positive(text)
+    if not 1 < value < _LARGEST_DECAY:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 1 and less than {_LARGEST_DECAY}")
     return value

@@ -1,4 +1,4 @@
-"""Every file that a command's flags name, unusable in every way: exit code 2, the file named, and nothing made."""
+"""Every command with every file of its flags spoiled, and with values that cannot be: exit code 2, and nothing made."""
 
 from __future__ import annotations
 
@@ -211,3 +211,41 @@ def test_a_database_that_is_none_is_refused_and_left_as_it_is(
     (scene.directory / "blobs").mkdir()  # of the run before
     assert "GM-1008" in scene.refused(command, sqlite_database=path)
     assert path.is_dir() or path.read_bytes() == b"\x00\xffjunk"
+
+
+BAD_VALUES = [
+    ("kingdom", "llv2_decay_rate", "1", "--llv2-decay-rate: 1 is not more than 1"),
+    ("kingdom", "llv2_decay_rate", "nan", "--llv2-decay-rate: nan is not a positive number"),
+    ("kingdom", "llv2_decay_rate", "700", "less than 700"),
+    ("kingdom", "llv2_max_size", "1", "--llv2-max-size: 1 is below the smallest"),
+    ("kingdom", "llv2_publisher_noise_epsilon", "0", "is not a positive number"),
+    ("edp", "data_provider", "edp1", "not of the form dataProviders/ID"),
+    ("edp", "requisition_fulfillment_duchy", "nobody", "has no duchy nobody"),
+    ("edp", "spool_directory", "nowhere", "nowhere of --spool-directory is no directory"),
+    ("edp", "start", "2024-01-01", "--start and --end need --time-column"),
+    ("edp", "polling_interval", "0s", "is zero"),
+    ("mill llv2", "claimed_computation_type", "TRUS_TEE", "cannot work on TRUS_TEE"),
+    ("mill llv2", "daemon", "false", "must be given"),
+    ("mill llv2", "mill_id", "", "the mill has no ID"),
+    ("mill llv2", "bytes_per_chunk", "0", "below the smallest"),
+    ("mill llv2", "maximum_attempts", "0", "below the smallest"),
+    ("mill llv2", "duchy_name", "", "--duchy-name is empty"),
+    ("mill llv2", "computations_service_target", "nowhere", "not of the form host:port"),
+    ("mill llv2", "forwarded_storage_service_target", NOBODY, "two kinds of blob storage are given"),
+    ("internal-api", "postgres_host", "localhost", "two databases are given"),
+    ("duchy", "deletable_computation_state", "RUNNING", "invalid choice: 'RUNNING'"),
+    *((command, "no_such_flag", "1", "unrecognized arguments: --no-such-flag=1") for command in COMMANDS),
+]
+
+
+@pytest.mark.parametrize(("command", "flag", "value", "said"), BAD_VALUES)
+def test_a_value_that_cannot_be_is_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, command: str, flag: str, value: str, said: str
+) -> None:
+    monkeypatch.delenv("HOSTNAME", raising=False)
+    assert said in scene.refused(command, **{flag: value})
+
+
+def test_a_period_of_a_data_provider_must_not_end_before_it_starts(scene: Scene) -> None:
+    said = scene.refused("edp", time_column="id", start="2024-02-01", end="2024-01-01T00:00+01:00")
+    assert "--start must be before --end" in said
