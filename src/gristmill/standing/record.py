@@ -51,7 +51,7 @@ class Record:
                 columns=EventFile(Path(), **content["columns"]),
                 sketch=Sketch(**content["sketch"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ConfigurationError(
                 f"{directory} was not made by gristmill consortium up", cure="Give a new directory, or one that was."
             ) from None

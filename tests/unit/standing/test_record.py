@@ -45,7 +45,11 @@ def test_events_that_are_gone_are_named(directory: Path) -> None:
         record(directory).require_files()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 2}', '{"format": 1, "duchies": 3}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"format": 2}', '{"format": 1, "duchies": 3}', "[" * 100_000],
+    ids=lambda content: content[:20],
+)
 def test_a_file_that_is_no_record_is_refused(directory: Path, content: str) -> None:
     (directory / RECORD).write_text(content)
     with pytest.raises(ConfigurationError, match="was not made by gristmill consortium up"):
