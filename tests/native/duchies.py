@@ -28,6 +28,8 @@ class Duchies:
     tuple_noise: native.TupleNoise | None = None
     reach_baseline: native.Baseline | None = None
     outputs: dict[str, bytes] = field(default_factory=dict)
+    progress: native.Progress = field(default_factory=native.Progress)
+    """Of the stage that ran last."""
 
     def __post_init__(self) -> None:
         self.secrets = [bytes([number + 3]) * 32 for number in range(WORKERS + 1)]
@@ -41,7 +43,8 @@ class Duchies:
             arguments["output"] = str(self.folder / name)
             arguments["randomness"] = native.Randomness.seeded(f"{self.seed} {name}".encode())
             arguments["public_key"] = self.public_key
-        common = {"threads": self.threads, "progress": native.Progress(), "block": self.block}
+        self.progress = native.Progress()
+        common = {"threads": self.threads, "progress": self.progress, "block": self.block}
         result = function(**arguments, **common)
         if name:
             self.outputs[name] = (self.folder / name).read_bytes()

@@ -170,6 +170,16 @@ def test_progress_ends_at_its_total(tmp_path: Path) -> None:
     assert progress.done == progress.total == 10
 
 
+def test_progress_moves_while_the_matrix_is_made(tmp_path: Path) -> None:
+    """Which takes longer than the tests of the flags: a mill that stands still for long is thought to hang."""
+    duchies = Duchies(tmp_path, SKETCHES, 3, "progress")
+    duchies.encrypt()
+    duchies.setup()
+    duchies.join()
+    figures = duchies.reach()
+    assert duchies.progress.done == duchies.progress.total == figures.tuples + figures.kept
+
+
 def test_records_may_straddle_input_files(tmp_path: Path) -> None:
     registers(tmp_path, 3)
     whole = (tmp_path / "input").read_bytes()

@@ -29,12 +29,15 @@ impl<'a> Matrix<'a> {
         Ok(Self { draws, columns, one: [one.u, one.e].map(|points| FixedBase::new(points.get(0))) })
     }
 
-    /// The rows of consecutive counts, of which the first makes row `first`, in chunks.
+    /// The rows of consecutive counts, of which the first makes row `first`, in chunks. A kept tuple is an item once more.
     pub fn rows(&self, work: &Work<'_>, first: u64, counts: &[u8]) -> Result<Vec<Vec<u8>>> {
         let chunk = |(number, counts): (usize, &[u8])| {
             work.advance(0)?; // stops here if the stage is cancelled
-            self.chunk(first + (number * ROWS) as u64, counts)
+            let rows = self.chunk(first + (number * ROWS) as u64, counts);
+            work.advance((counts.len() / CIPHERTEXT_SIZE) as u64)?;
+            rows
         };
+        work.expect((counts.len() / CIPHERTEXT_SIZE) as u64);
         work.run(|| counts.par_chunks(ROWS * CIPHERTEXT_SIZE).enumerate().map(chunk).collect())
     }
 
