@@ -95,7 +95,7 @@ def noise(mechanism: str, privacy: Privacy, *, contributors: int, sensitivity: f
 
 @dataclass(frozen=True, slots=True)
 class RegisterNoise:
-    """Noise of the setup phase (section 3). `group_floor` is ours: more in the publisher-noise and the padding group."""
+    """Noise of the setup phase (section 3). `group_floor` is ours: added to the publisher noise and padding."""
 
     mechanism: str
     contributors: int
