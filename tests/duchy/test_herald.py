@@ -47,6 +47,13 @@ async def reaches(duchy: Duchy, wanted: int, computation_id: str = ID) -> Comput
     return token
 
 
+async def test_a_state_that_it_does_not_know_holds_nothing_up(start: StartDuchy, kingdom: Kingdom) -> None:
+    duchy = await start("worker1")
+    kingdom.say(computation(99))
+    kingdom.say(computation())
+    await reaches(duchy, Llv2.INITIALIZATION_PHASE)
+
+
 async def test_a_computation_is_created_with_the_parameters_that_the_kingdom_gave(
     start: StartDuchy, kingdom: Kingdom
 ) -> None:

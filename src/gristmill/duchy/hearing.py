@@ -81,7 +81,7 @@ class Hearing:
     def handle(self, computation: Computation) -> None:
         """Do what the state asks for. What cannot be done fails the computation here and at the kingdom."""
         computation_id = computation.name.removeprefix("computations/")
-        told = log.bind(computation=computation_id, state=Computation.State.Name(computation.state))
+        told = log.bind(computation=computation_id, state=_name(computation.state))
         try:
             if computation.state in TERMINAL:
                 self._ended(computation)
@@ -157,8 +157,7 @@ class Hearing:
         """The kingdom has ended it: end it here too, then forget it where its state is among the deletable."""
         computation_id = names.parse_computation(computation.name)
         if computation.state != Computation.SUCCEEDED:
-            state = Computation.State.Name(computation.state)
-            self._finish_failed(computation_id, f"the kingdom says that it is {state}")
+            self._finish_failed(computation_id, f"the kingdom says that it is {_name(computation.state)}")
         if computation.state in self._deletable:
             self._best_effort("delete", lambda: self._persist(lambda: self._delete(computation_id)))
 
@@ -229,6 +228,11 @@ class Hearing:
                 log.warning("trying again", status=code.name, reason=error.details())
             self._services.pause(back_off(pauses))
             pauses += 1
+
+
+def _name(state: Computation.State.ValueType) -> str:
+    """A newer kingdom may have states that we do not know."""
+    return Computation.State.Name(state) if state in Computation.State.values() else f"unknown state {state}"
 
 
 def back_off(attempt: int) -> float:
