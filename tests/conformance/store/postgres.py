@@ -35,7 +35,7 @@ def running() -> Iterator[str]:
     except Exception as failure:
         if os.environ.get("GRISTMILL_REQUIRE_ALL") == "1":
             raise
-        pytest.skip(f"NO POSTGRES: its half of the conformance suite does not run: {failure!r}")
+        pytest.skip(f"NO POSTGRES: what runs on both databases does not run on it: {failure!r}")
     try:
         yield server.get_uri()
     finally:
