@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,6 +37,7 @@ class Kind(StrEnum):
     SERVER_KILLED = "duchy's server killed"
     KINGDOM_KILLED = "kingdom killed"
     MILL_STOPPED = "mill stopped past its lease"
+    MILL_WOKEN = "mill stopped, and woken when another has its stage"
     REPLY_LOST = "reply lost after commit"
     CONNECTION_RESET = "connections reset in mid-stream"
     SLOW = "peer slow for some seconds"
@@ -78,6 +79,8 @@ class Campaign:
     _wake: dict[int, float] = field(default_factory=dict)
     _stopped: dict[int, float] = field(default_factory=dict)
     _programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _stopped_at: float = 0.0
+    """The last of them."""
     _random: random.Random = field(init=False)
     _inspections: dict[str, Inspection] = field(init=False)
 
@@ -92,10 +95,10 @@ class Campaign:
         for inspection in self._inspections.values():
             inspection.__exit__(None, None, None)
 
-    def start_mills(self) -> None:
-        """Three for each duchy. The third looks at no clock, so that only the store can refuse its late writes."""
+    def start_mills(self, programs: Sequence[tuple[str, ...]]) -> None:
+        """One of each for each duchy. A careless one looks at no clock: only the store can refuse its late writes."""
         for duchy in self.consortium.wiring.ports:
-            for program in (COMMAND, COMMAND, (CARELESS,)):
+            for program in programs:
                 child = self.consortium.start_mill(duchy, program=program)
                 self._programs[child.name] = program
 
@@ -105,13 +108,14 @@ class Campaign:
         self._random.shuffle(kinds)
         for kind in kinds:
             self.tend_for(self._random.expovariate(1 / mean_gap))
-            self.dealt.append(Fault(kind, self._deal(kind), time.time()))
+            to = self._deal(kind)
+            self.dealt.append(Fault(kind, to, self._stopped_at if kind is Kind.MILL_WOKEN else time.time()))
             if kind in LASTS:
                 self.tend_for(MINUTE)
 
     def blows(self) -> list[Blow]:
         """To mills."""
-        mills = (Kind.MILL_KILLED, Kind.MILL_STOPPED)
+        mills = (Kind.MILL_KILLED, Kind.MILL_STOPPED, Kind.MILL_WOKEN)
         return [Blow(fault.to, fault.kind, fault.time) for fault in self.dealt if fault.kind in mills] + [
             Blow(mill, fault.kind, fault.time)
             for fault in self.dealt
@@ -185,6 +189,8 @@ class Campaign:
             case Kind.MILL_STOPPED:
                 lease = self.consortium.options.lease.total_seconds()
                 return self._stop(self._mill(), lease + self._random.uniform(0.5, 2.0))
+            case Kind.MILL_WOKEN:
+                return self._wake_when_succeeded(self._mill())
             case Kind.REPLY_LOST:
                 link = self._link()
                 link.lose_a_reply()
@@ -218,7 +224,8 @@ class Campaign:
 
     def _stop(self, child: Child, seconds: float) -> str:
         os.kill(child.pid, signal.SIGSTOP)
-        self._stopped[child.pid], self._wake[child.pid] = time.time(), time.monotonic() + seconds
+        self._stopped_at = time.time()
+        self._stopped[child.pid], self._wake[child.pid] = self._stopped_at, time.monotonic() + seconds
         return audited(child.name)
 
     def _mill(self) -> Child:
@@ -229,18 +236,33 @@ class Campaign:
 
         until = time.monotonic() + (1.0 if self._random.random() < 0.75 else 0.0)
         while time.monotonic() < until:
-            owners = self._lease_owners(self._random.choice(list(self.consortium.wiring.ports)))
+            owners = self._leases(self._random.choice(list(self.consortium.wiring.ports))).values()
             at_work = [each for each in self._running() if awake(each) and audited(each.name) in owners]
             if at_work:
                 return self._random.choice(at_work)
         return self._some(awake)
 
-    def _lease_owners(self, duchy: str) -> set[str]:
+    def _leases(self, duchy: str) -> dict[str, str]:
+        """Computation -> the mill that holds its lease, or empty. Nothing while the duchy does not say."""
         if duchy in self._killed:
-            return set()
+            return {}
         with suppress(Unavailable):
-            return {each.lease_owner for each in self._inspections[duchy].computations()}
-        return set()
+            return {each.global_computation_id: each.lease_owner for each in self._inspections[duchy].computations()}
+        return {}
+
+    def _wake_when_succeeded(self, child: Child) -> str:
+        """Stop a mill, and wake it at the moment when it can do the most harm: its successor is at work."""
+        duchy, mill = child.name.partition(" ")[0], audited(child.name)
+        before = self._leases(duchy)
+        lease = self.consortium.options.lease.total_seconds()
+        self._stop(child, lease + 3.0)
+        mine = [computation for computation, owner in before.items() if owner == mill]
+        while child.pid in self._wake:
+            now = self._leases(duchy)
+            if any(now.get(computation) not in (mill, "", None) for computation in mine):
+                self._resume(child.pid)
+            self.tend()
+        return mill
 
     def _some(self, wanted: Callable[[Child], bool]) -> Child:
         """One of those that are up; waits until there is one."""

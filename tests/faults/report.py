@@ -184,7 +184,7 @@ def _histories(
 
 def _effect(kind: Kind, found: Sequence[Recovery]) -> dict[str, Any]:
     """Of faults that hit a mill: how many had a stage in hand, and when it ran again."""
-    if kind not in (Kind.MILL_KILLED, Kind.MILL_STOPPED, Kind.BEHIND_A_MINUTE):
+    if kind not in (Kind.MILL_KILLED, Kind.MILL_STOPPED, Kind.MILL_WOKEN, Kind.BEHIND_A_MINUTE):
         return {}
     mine = [each for each in found if each.blow.kind == kind]
     return {"stages_lost": len(mine), "recovery_seconds": spread([each.seconds for each in mine])}
