@@ -1,12 +1,12 @@
-//! How a stage goes through its items: block after block, the chunks of a block in parallel.
+//! How a stage goes through its items: block after block, the chunks of a block in parallel, and reading and writing beside.
 
 use crate::error::{Error, Result, require};
 use crate::files::Input;
 use crate::progress::Progress;
 use rayon::prelude::*;
 
-/// Items of a block unless the caller chooses.
-pub const DEFAULT_BLOCK: usize = 4096;
+/// Bytes of a block for each thread unless the caller chooses how many items it has. At most four blocks are in memory.
+const BLOCK_PER_THREAD: usize = 2 << 20;
 
 /// Items that one thread works on at once: enough to share an inversion, few enough to spread over the threads.
 const CHUNK: usize = 64;
@@ -14,8 +14,7 @@ const CHUNK: usize = 64;
 /// The threads, block size and progress of one stage function.
 pub struct Work<'a> {
     pool: rayon::ThreadPool,
-    /// Items of a block.
-    pub block: usize,
+    block: Option<usize>,
     progress: &'a Progress,
 }
 
@@ -23,14 +22,15 @@ impl<'a> Work<'a> {
     /// Starts the threads.
     pub fn new(threads: i64, block: Option<i64>, progress: &'a Progress) -> Result<Self> {
         require!((1..=4096).contains(&threads), "threads: {threads}, 1 to 4096 are needed");
-        let block = block.unwrap_or(DEFAULT_BLOCK as i64);
-        require!((1..=1 << 24).contains(&block), "block: {block}, 1 to 2^24 items are needed");
+        if let Some(block) = block {
+            require!((1..=1 << 24).contains(&block), "block: {block}, 1 to 2^24 items are needed");
+        }
         let pool =
             rayon::ThreadPoolBuilder::new().num_threads(threads as usize).thread_name(|_| "stage".into()).build();
         let pool = pool.map_err(|error| Error::Internal(format!("threads could not be started: {error}")))?;
         progress.begin();
         progress.check()?;
-        Ok(Self { pool, block: block as usize, progress })
+        Ok(Self { pool, block: block.map(|block| block as usize), progress })
     }
 
     /// Announces further items.
@@ -49,19 +49,69 @@ impl<'a> Work<'a> {
         self.pool.install(operation)
     }
 
-    /// Reads the input block by block: `operation(position of the first record, records)`.
-    pub fn read(&self, input: &mut Input, mut operation: impl FnMut(u64, Vec<u8>) -> Result<()>) -> Result<()> {
-        let mut first = 0;
-        loop {
-            self.progress.check()?;
-            let left = input.records() - first;
-            let block = input.read(self.block)?;
-            if left == 0 {
-                return Ok(());
+    /// How many records of so many bytes make a block.
+    pub fn block(&self, record: usize) -> usize {
+        self.block.unwrap_or_else(|| (self.pool.current_num_threads() * BLOCK_PER_THREAD / record).max(1))
+    }
+
+    /// Computes block after block; while one is computed, the result of the one before is consumed and the one after is fetched.
+    pub fn pipeline<Block: Send, Output: Send>(
+        &self,
+        mut fetch: impl FnMut() -> Result<Option<Block>> + Send,
+        mut compute: impl FnMut(Block) -> Result<Output> + Send,
+        mut consume: impl FnMut(Output) -> Result<()> + Send,
+    ) -> Result<()> {
+        self.run(|| {
+            let (mut fetched, mut computed) = (fetch()?, None);
+            while let Some(block) = fetched {
+                self.progress.check()?;
+                let before = computed.take();
+                let beside = || before.map_or(Ok(()), &mut consume).and_then(|()| fetch());
+                let (beside, output) = rayon::join(beside, || compute(block));
+                (fetched, computed) = (beside?, Some(output?));
             }
-            operation(first, block).map_err(|error| input.refusal(error))?;
-            first += left.min(self.block as u64);
-        }
+            computed.map_or(Ok(()), consume)
+        })
+    }
+
+    /// Reads the input block by block: `operation(position of the first record, records)`.
+    pub fn read<Output: Send>(
+        &self,
+        input: &mut Input,
+        operation: impl FnMut(u64, Vec<u8>) -> Result<Output> + Send,
+        consume: impl FnMut(Output) -> Result<()> + Send,
+    ) -> Result<()> {
+        self.read_blocks(input, self.block(input.record()), operation, consume)
+    }
+
+    /// The same in blocks of at most `records` records.
+    pub fn read_blocks<Output: Send>(
+        &self,
+        input: &mut Input,
+        records: usize,
+        mut operation: impl FnMut(u64, Vec<u8>) -> Result<Output> + Send,
+        consume: impl FnMut(Output) -> Result<()> + Send,
+    ) -> Result<()> {
+        let fetch = || {
+            let first = input.position();
+            input.read(records).map(|block| (!block.is_empty()).then_some((first, block)))
+        };
+        self.pipeline(fetch, |(first, block)| operation(first, block), consume).map_err(|error| input.refusal(error))
+    }
+
+    /// Changes the input's records where they are: `operation(position of the chunk's first record, records)`.
+    pub fn transform(
+        &self,
+        input: &mut Input,
+        operation: impl Fn(u64, &mut [u8]) -> Result<()> + Sync,
+        mut consume: impl FnMut(&[u8]) -> Result<()> + Send,
+    ) -> Result<()> {
+        let record = input.record();
+        let change = |first, mut block: Vec<u8>| {
+            self.in_place(first, &mut block, record, &operation)?;
+            Ok(block)
+        };
+        self.read(input, change, |block| consume(&block))
     }
 
     /// Works on chunks of a block of records in parallel, in place; the chunks' results come in order.
@@ -86,24 +136,24 @@ impl<'a> Work<'a> {
     }
 
     /// Makes `count` records, block by block: `operation(position of the chunk's first record, zeroed records)` fills them.
-    pub fn produce<F>(
+    pub fn produce(
         &self,
         count: u64,
         record: usize,
-        operation: F,
-        mut consume: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()>
-    where
-        F: Fn(u64, &mut [u8]) -> Result<()> + Sync,
-    {
+        operation: impl Fn(u64, &mut [u8]) -> Result<()> + Sync,
+        mut consume: impl FnMut(&[u8]) -> Result<()> + Send,
+    ) -> Result<()> {
         let mut first = 0;
-        while first < count {
-            let records = (count - first).min(self.block as u64);
-            let mut block = vec![0; records as usize * record];
-            self.in_place(first, &mut block, record, &operation)?;
-            consume(&block)?;
+        let fetch = || {
+            let records = (count - first).min(self.block(record) as u64);
+            let block = (first, vec![0; records as usize * record]);
             first += records;
-        }
-        Ok(())
+            Ok((records > 0).then_some(block))
+        };
+        let fill = |(first, mut block): (u64, Vec<u8>)| {
+            self.in_place(first, &mut block, record, &operation)?;
+            Ok(block)
+        };
+        self.pipeline(fetch, fill, |block| consume(&block))
     }
 }

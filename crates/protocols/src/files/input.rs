@@ -44,6 +44,16 @@ impl Input {
         self.records
     }
 
+    /// Bytes of a record.
+    pub fn record(&self) -> usize {
+        self.record
+    }
+
+    /// Records read so far.
+    pub fn position(&self) -> u64 {
+        self.records - self.left
+    }
+
     /// An error about a record of this vector, told of the file in which the record begins and counted from there.
     pub fn refusal(&self, error: Error) -> Error {
         let Error::Record { record, fault } = error else { return error };

@@ -62,7 +62,15 @@ pub struct Stage<'a> {
 impl Stage<'_> {
     /// Writes all records of a sorter.
     fn write_sorted<const N: usize>(&self, sorter: Sorter<N>, output: &mut Output) -> Result<()> {
-        // Sorting runs on the stage's threads.
-        self.work.run(|| sorter.drain(|block| output.write(block)))
+        let mut sorted = self.work.run(|| sorter.sorted())?;
+        let records = self.work.block(N);
+        let fetch = || {
+            let mut block = Vec::with_capacity(records * N);
+            for record in sorted.by_ref().take(records) {
+                block.extend_from_slice(&record?);
+            }
+            Ok((!block.is_empty()).then_some(block))
+        };
+        self.work.pipeline(fetch, Ok, |block| output.write(&block))
     }
 }

@@ -21,8 +21,9 @@ pub fn blind_registers(stage: &Stage<'_>, secret: &[u8], public_key: &[u8]) -> R
     let mut output = Output::create(&stage.output)?;
     let mut sorter = Sorter::<REGISTER_SIZE>::new(registers, output.folder(), stage.sort_memory)?;
     stage.work.expect(registers);
-    stage.work.read(&mut input, |first, mut block| {
-        stage.work.in_place(first, &mut block, REGISTER_SIZE, |first, records| {
+    stage.work.transform(
+        &mut input,
+        |first, records| {
             let count = records.len() / REGISTER_SIZE;
             let scalars = draws.scalars(HEADER + PER_REGISTER * first, PER_REGISTER as usize * count)?;
             let index = Ciphertexts::decode(records, REGISTER_SIZE, INDEX)?;
@@ -33,9 +34,9 @@ pub fn blind_registers(stage: &Stage<'_>, secret: &[u8], public_key: &[u8]) -> R
                 fresh.encode_into(records, REGISTER_SIZE, offset)?;
             }
             Ok(())
-        })?;
-        sorter.push(&block)
-    })?;
+        },
+        |block| sorter.push(block),
+    )?;
     draws.finish(HEADER + PER_REGISTER * registers)?;
     stage.write_sorted(sorter, &mut output)?;
     output.finish()?;

@@ -16,13 +16,14 @@ pub fn decrypt_counts(stage: &Stage<'_>, secret: &[u8]) -> Result<u64> {
     let ciphertexts = input.records();
     let mut output = Output::create(&stage.output)?;
     stage.work.expect(ciphertexts);
-    stage.work.read(&mut input, |first, mut block| {
-        stage.work.in_place(first, &mut block, CIPHERTEXT_SIZE, |_, records| {
+    stage.work.transform(
+        &mut input,
+        |_, records| {
             let decrypted = Ciphertexts::decode(records, CIPHERTEXT_SIZE, 0)?.partial_decrypt(&secret);
             decrypted.encode_into(records, CIPHERTEXT_SIZE, 0)
-        })?;
-        output.write(&block)
-    })?;
+        },
+        |block| output.write(block),
+    )?;
     output.finish()?;
     Ok(ciphertexts)
 }
@@ -42,16 +43,22 @@ pub fn estimate_frequency(
     let mut input = Input::open(inputs, row, "same key aggregator matrix")?;
     work.expect(input.records());
     let mut histogram = vec![0u64; columns + 1];
-    work.read(&mut input, |first, mut block| {
-        let counts = work.in_place(first, &mut block, row, |_, rows| {
-            let ciphertexts = Ciphertexts::decode(rows, CIPHERTEXT_SIZE, 0).map_err(|error| error.of_parts(columns))?;
-            let zeros = ciphertexts.zero_tests(&secret);
-            let count = |row: &[bool]| row.iter().position(|zero| *zero).unwrap_or(columns);
-            Ok(zeros.chunks_exact(columns).map(count).collect::<Vec<_>>())
-        })?;
-        counts.iter().flatten().for_each(|count| histogram[*count] += 1);
-        Ok(())
-    })?;
+    work.read(
+        &mut input,
+        |first, mut block| {
+            work.in_place(first, &mut block, row, |_, rows| {
+                let ciphertexts =
+                    Ciphertexts::decode(rows, CIPHERTEXT_SIZE, 0).map_err(|error| error.of_parts(columns))?;
+                let zeros = ciphertexts.zero_tests(&secret);
+                let count = |row: &[bool]| row.iter().position(|zero| *zero).unwrap_or(columns);
+                Ok(zeros.chunks_exact(columns).map(count).collect::<Vec<_>>())
+            })
+        },
+        |counts| {
+            counts.iter().flatten().for_each(|count| histogram[*count] += 1);
+            Ok(())
+        },
+    )?;
     let baseline = baseline.map_or(Ok(0), Baseline::of_frequency)?;
     histogram.iter_mut().for_each(|rows| *rows = rows.saturating_sub(baseline));
     let total: u64 = histogram.iter().sum();

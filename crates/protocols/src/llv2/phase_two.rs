@@ -33,8 +33,9 @@ pub fn decrypt_flags(
     stage.work.expect(total);
     let mut output = Output::create(&stage.output)?;
     let mut sorter = Sorter::<TUPLE_SIZE>::new(total, output.folder(), stage.sort_memory)?;
-    stage.work.read(&mut input, |first, mut block| {
-        stage.work.in_place(first, &mut block, TUPLE_SIZE, |first, records| {
+    stage.work.transform(
+        &mut input,
+        |first, records| {
             let count = records.len() / TUPLE_SIZE;
             let scalars = draws.scalars(HEADER + PER_TUPLE * first, PER_TUPLE as usize * count)?;
             for (column, offset) in FLAGS.into_iter().enumerate() {
@@ -43,9 +44,9 @@ pub fn decrypt_flags(
             }
             let counts = Ciphertexts::decode(records, TUPLE_SIZE, TUPLE_COUNT)?;
             counts.re_randomise(&public_key, &scalars.column(4, 3)).encode_into(records, TUPLE_SIZE, TUPLE_COUNT)
-        })?;
-        sorter.push(&block)
-    })?;
+        },
+        |block| sorter.push(block),
+    )?;
     let end = match noise {
         Some(noise) => noise.write(&stage.work, &partial_key, &public_key, &draws, |block| sorter.push(block))?,
         None => noise_position,

@@ -56,16 +56,23 @@ pub fn estimate_reach(
     let mut output = Output::create(&stage.output)?;
     stage.work.expect(tuples);
     let (mut blind, mut kept) = (0, 0);
-    stage.work.read(&mut input, |first, mut block| {
-        let flags = stage.work.in_place(first, &mut block, TUPLE_SIZE, |_, records| test_flags(records, &secret))?;
-        let flags: Vec<Flags> = flags.into_iter().flatten().collect();
-        blind += flags.iter().filter(|flags| flags.blind).count() as u64;
-        let rows = block.chunks_exact(TUPLE_SIZE).zip(&flags).filter(|(_, flags)| flags.kept && columns > 0);
-        let counts: Vec<u8> = rows.flat_map(|(tuple, _)| &tuple[TUPLE_COUNT..]).copied().collect();
-        matrix.rows(&stage.work, kept, &counts)?.iter().try_for_each(|rows| output.write(rows))?;
-        kept += (counts.len() / CIPHERTEXT_SIZE) as u64;
-        Ok(())
-    })?;
+    let records = stage.work.block(TUPLE_SIZE.max(columns * CIPHERTEXT_SIZE)); // what a block becomes has to fit too
+    stage.work.read_blocks(
+        &mut input,
+        records,
+        |first, mut block| {
+            let flags =
+                stage.work.in_place(first, &mut block, TUPLE_SIZE, |_, records| test_flags(records, &secret))?;
+            let flags: Vec<Flags> = flags.into_iter().flatten().collect();
+            blind += flags.iter().filter(|flags| flags.blind).count() as u64;
+            let rows = block.chunks_exact(TUPLE_SIZE).zip(&flags).filter(|(_, flags)| flags.kept && columns > 0);
+            let counts: Vec<u8> = rows.flat_map(|(tuple, _)| &tuple[TUPLE_COUNT..]).copied().collect();
+            let rows = matrix.rows(&stage.work, kept, &counts)?;
+            kept += (counts.len() / CIPHERTEXT_SIZE) as u64;
+            Ok(rows)
+        },
+        |rows| rows.iter().try_for_each(|rows| output.write(rows)),
+    )?;
     draws.finish(HEADER + kept * columns as u64)?;
     let mut active = tuples - blind;
     if let Some(baseline) = measurement.reach_baseline {

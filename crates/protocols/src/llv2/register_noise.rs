@@ -78,7 +78,7 @@ impl NoiseRegisters {
         work: &Work<'_>,
         key: &PublicKey,
         draws: &Draws<'_>,
-        mut consume: impl FnMut(&[u8]) -> Result<()>,
+        mut consume: impl FnMut(&[u8]) -> Result<()> + Send,
     ) -> Result<u64> {
         for run in &self.runs {
             let fill = |first: u64, records: &mut [u8]| self.fill(run, key, draws, first, records);

@@ -50,20 +50,18 @@ pub fn setup(
     stage.work.expect(total);
     let mut output = Output::create(&stage.output)?;
     let mut sorter = Sorter::<REGISTER_SIZE>::new(total, output.folder(), stage.sort_memory)?;
-    stage.work.read(&mut own, |first, mut block| {
-        stage.work.in_place(first, &mut block, REGISTER_SIZE, |first, records| {
+    stage.work.transform(
+        &mut own,
+        |first, records| {
             validate(records)?;
             match &key {
                 Some(key) if rewrite => forget_key_and_count(key, &draws, first, records),
                 _ => Ok(()),
             }
-        })?;
-        sorter.push(&block)
-    })?;
-    stage.work.read(&mut received, |first, mut block| {
-        stage.work.in_place(first, &mut block, REGISTER_SIZE, |_, records| validate(records))?;
-        sorter.push(&block)
-    })?;
+        },
+        |block| sorter.push(block),
+    )?;
+    stage.work.transform(&mut received, |_, records| validate(records), |block| sorter.push(block))?;
     if let Some((noise, key)) = noise {
         position = noise.write(&stage.work, key, &draws, |block| sorter.push(block))?;
     }

@@ -87,7 +87,7 @@ impl NoiseTuples {
         flag_key: &PublicKey,
         count_key: &PublicKey,
         draws: &Draws<'_>,
-        mut consume: impl FnMut(&[u8]) -> Result<()>,
+        mut consume: impl FnMut(&[u8]) -> Result<()> + Send,
     ) -> Result<u64> {
         for run in &self.runs {
             let width = run.kind.draws();

@@ -1,42 +1,40 @@
-//! Spill files: one a bucket, without a name, encrypted under a key that only this process has.
+//! The spill file: runs one after the other, without a name, encrypted under a key that only this process has.
 
-use crate::error::{Error, Result, invalid};
+use super::run::Run;
+use crate::error::{Error, Result};
 use chacha20::ChaCha20Legacy;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use zeroize::{Zeroize, Zeroizing};
+use std::sync::Arc;
+use zeroize::Zeroizing;
 
-/// Bytes that a bucket gathers before it writes.
-const BUFFER: usize = 64 << 10;
-
-/// The buckets while they are filled.
+/// The file while it is written.
 pub(super) struct Spill {
-    buckets: Vec<Bucket>,
+    file: Unlinked,
     key: Zeroizing<[u8; 32]>,
+    /// Where each run ends.
+    ends: Vec<u64>,
 }
 
-/// A file that has been unlinked, and what is still to be appended to it.
-struct Bucket {
+struct Unlinked {
     path: PathBuf,
     file: File,
-    cipher: ChaCha20Legacy,
-    buffer: Vec<u8>,
-    bytes: u64,
 }
 
-/// A filled bucket.
-pub(super) struct Filled {
-    path: PathBuf,
-    file: File,
+/// What has not been read of a run.
+pub(super) struct Spilled {
+    file: Arc<Unlinked>,
     cipher: ChaCha20Legacy,
-    bytes: u64,
+    position: u64,
+    end: u64,
 }
 
 impl Spill {
     /// Refuses at once if the file system has less than `bytes` left.
-    pub(super) fn create(folder: &Path, buckets: usize, bytes: u64) -> Result<Self> {
+    pub(super) fn create(folder: &Path, bytes: u64) -> Result<Self> {
         let space = rustix::fs::statvfs(folder).map_err(|error| Error::file(folder, error.into()))?;
         let free = space.f_bavail * space.f_frsize;
         if free < bytes {
@@ -45,55 +43,63 @@ impl Spill {
         }
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut())?;
-        let buckets = (0..buckets).map(|number| Bucket::create(folder, number, &key)).collect::<Result<_>>()?;
-        Ok(Self { buckets, key })
+        Ok(Self { file: Unlinked::create(folder)?, key, ends: Vec::new() })
     }
 
-    pub(super) fn push(&mut self, bucket: usize, record: &[u8]) -> Result<()> {
-        let bucket = &mut self.buckets[bucket];
-        bucket.buffer.extend_from_slice(record);
-        if bucket.buffer.len() >= BUFFER { bucket.flush() } else { Ok(()) }
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
 
-    pub(super) fn into_buckets(self) -> Result<Vec<Filled>> {
-        let Self { buckets, key } = self;
-        buckets.into_iter().enumerate().map(|(number, bucket)| bucket.fill(cipher(&key, number))).collect()
+    /// Writes a run; its bytes are encrypted where they are.
+    pub(super) fn append(&mut self, run: &mut [u8]) -> Result<()> {
+        self.cipher(self.ends.len()).apply_keystream(run);
+        self.file.file.write_all(run).map_err(|error| self.file.failed(error))?;
+        self.ends.push(self.ends.last().unwrap_or(&0) + run.len() as u64);
+        Ok(())
+    }
+
+    /// All runs, which together hold about `records` records in memory.
+    pub(super) fn into_runs<const N: usize>(self, records: usize) -> Result<Vec<Run<N>>> {
+        let ciphers: Vec<_> = (0..self.ends.len()).map(|number| self.cipher(number)).collect();
+        let records_each = (records / self.ends.len().max(1)).max(1);
+        let file = Arc::new(self.file);
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let runs = starts.zip(&self.ends).zip(ciphers).map(|((position, end), cipher)| {
+            Run::spilled(Spilled { file: file.clone(), cipher, position, end: *end }, records_each)
+        });
+        runs.collect()
+    }
+
+    fn cipher(&self, run: usize) -> ChaCha20Legacy {
+        ChaCha20Legacy::new(&(*self.key).into(), &(run as u64).to_le_bytes().into())
     }
 }
 
-fn cipher(key: &[u8; 32], number: usize) -> ChaCha20Legacy {
-    ChaCha20Legacy::new(&(*key).into(), &(number as u64).to_le_bytes().into())
+impl Spilled {
+    /// Bytes that are left.
+    pub(super) fn left(&self) -> usize {
+        (self.end - self.position) as usize
+    }
+
+    /// Reads and decrypts the next bytes.
+    pub(super) fn read(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.file.file.read_exact_at(bytes, self.position).map_err(|error| self.file.failed(error))?;
+        self.position += bytes.len() as u64;
+        self.cipher.apply_keystream(bytes);
+        Ok(())
+    }
 }
 
-impl Bucket {
-    fn create(folder: &Path, number: usize, key: &[u8; 32]) -> Result<Self> {
+impl Unlinked {
+    fn create(folder: &Path) -> Result<Self> {
         let path = folder.join(format!(".spill-{:016x}", getrandom::u64()?));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(|error| Error::file(&path, error))?;
         fs::remove_file(&path).map_err(|error| Error::file(&path, error))?;
-        Ok(Self { path, file, cipher: cipher(key, number), buffer: Vec::with_capacity(2 * BUFFER), bytes: 0 })
+        Ok(Self { path, file })
     }
 
-    fn flush(&mut self) -> Result<()> {
-        self.cipher.try_apply_keystream(&mut self.buffer).map_err(|_| invalid!("a bucket is too large to sort"))?;
-        self.file.write_all(&self.buffer).map_err(|error| Error::file(&self.path, error))?;
-        self.bytes += self.buffer.len() as u64;
-        self.buffer.zeroize();
-        Ok(())
-    }
-
-    fn fill(mut self, cipher: ChaCha20Legacy) -> Result<Filled> {
-        self.flush()?;
-        Ok(Filled { path: self.path, file: self.file, cipher, bytes: self.bytes })
-    }
-}
-
-impl Filled {
-    pub(super) fn read_into<const N: usize>(mut self, records: &mut Vec<[u8; N]>) -> Result<()> {
-        records.resize((self.bytes / N as u64) as usize, [0; N]);
-        let bytes = records.as_flattened_mut();
-        let read = self.file.rewind().and_then(|()| self.file.read_exact(bytes));
-        read.map_err(|error| Error::file(&self.path, error))?;
-        self.cipher.try_apply_keystream(bytes).map_err(|_| invalid!("a bucket is too large to sort"))
+    fn failed(&self, error: std::io::Error) -> Error {
+        Error::file(&self.path, error)
     }
 }
