@@ -66,9 +66,10 @@ impl<'a> Work<'a> {
             while let Some(block) = fetched {
                 self.progress.check()?;
                 let before = computed.take();
-                let beside = || before.map_or(Ok(()), &mut consume).and_then(|()| fetch());
-                let (beside, output) = rayon::join(beside, || compute(block));
-                (fetched, computed) = (beside?, Some(output?));
+                let beside = || rayon::join(|| before.map_or(Ok(()), &mut consume), &mut fetch);
+                let ((consumed, next), output) = rayon::join(beside, || compute(block));
+                consumed?;
+                (fetched, computed) = (next?, Some(output?));
             }
             computed.map_or(Ok(()), consume)
         })
