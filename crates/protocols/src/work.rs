@@ -6,10 +6,10 @@ use crate::progress::Progress;
 use rayon::prelude::*;
 
 /// Items of a block unless the caller chooses.
-pub const DEFAULT_BLOCK: usize = 4096;
+pub const DEFAULT_BLOCK: usize = 8192;
 
 /// Items that one thread works on at once: enough to share an inversion, few enough to spread over the threads.
-const CHUNK: usize = 64;
+const CHUNK: usize = 1024;
 
 /// The threads, block size and progress of one stage function.
 pub struct Work<'a> {
