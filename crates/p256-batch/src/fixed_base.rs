@@ -1,35 +1,42 @@
-//! Many multiples of one public base by tables of small multiples, which every look-up reads whole.
+//! Many multiples of one public base by tables of its odd multiples, which every look-up reads whole.
 
-use crate::points::{Point, Points};
+use crate::batch::{Batch, Exceptional, Scratch, vectors};
+use crate::digits::Digits;
+use crate::field::Element;
+use crate::kernel::{Kernel, dispatch};
+use crate::points::{CHUNK, Point, Points};
 use crate::scalars::{Scalars, SecretScalar};
-use p256::elliptic_curve::ff::PrimeField;
-use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use p256::elliptic_curve::{BatchNormalize, Group};
-use p256::{AffinePoint, ProjectivePoint, Scalar};
-use zeroize::Zeroizing;
+use p256::elliptic_curve::Group;
+use p256::{ProjectivePoint, Scalar};
 
-const WINDOW: usize = 5;
-const DIGITS: usize = 52; // 260 bits: 256 and the carry of the signed form
-const ENTRIES: usize = 1 << (WINDOW - 1);
-
-/// Tables of the multiples 1..16 of 32^k B, one for every few digit positions k of a scalar.
-///
-/// With a table for every position a multiplication is additions only; with fewer the table is made faster and the
-/// multiplication shares the doublings of the positions in between.
+/// For each digit of a scalar a table of the base's multiples, so that a multiplication is additions only.
 pub struct FixedBase {
-    table: Vec<AffinePoint>,
-    digits_per_row: usize,
+    base: ProjectivePoint,
+    multiplier: Box<dyn Multiplier>,
+}
+
+trait Multiplier: Send + Sync {
+    fn multiples(&self, scalars: &[Scalar], x: &mut [Element], y: &mut [Element]) -> Result<(), Exceptional>;
+}
+
+struct Tables<K: Kernel>(Vec<K::Table>);
+
+impl<K: Kernel> Multiplier for Tables<K>
+where
+    K::Table: Send + Sync,
+{
+    fn multiples(&self, scalars: &[Scalar], x: &mut [Element], y: &mut [Element]) -> Result<(), Exceptional> {
+        let digits = Digits::of_each(scalars, K::WINDOW, vectors::<K>(scalars.len()) * K::LANES);
+        Batch::<K>::of_base(&self.0, &digits, &mut Scratch::new())?.store(x, y);
+        Ok(())
+    }
 }
 
 impl FixedBase {
-    /// A base of thousands of multiplications.
+    /// The tables of a base. Panics for the point at infinity, which has no multiples to tabulate.
     pub fn new(base: Point) -> Self {
-        Self::with_rows(base, DIGITS)
-    }
-
-    /// A base of a handful of multiplications.
-    pub fn for_few(base: Point) -> Self {
-        Self::with_rows(base, 4)
+        assert!(!base.is_infinity(), "the point at infinity is no base");
+        Self { base: base.0, multiplier: dispatch!(tables(base.0)) }
     }
 
     /// The table of the curve's standard base point.
@@ -37,67 +44,51 @@ impl FixedBase {
         Self::new(Point::generator())
     }
 
-    fn with_rows(base: Point, rows: usize) -> Self {
-        let digits_per_row = DIGITS / rows;
-        let mut row = base.0;
-        let mut multiples = Vec::with_capacity(rows * ENTRIES);
-        for _ in 0..rows {
-            multiples.extend(std::iter::successors(Some(row), |multiple| Some(multiple + &row)).take(ENTRIES));
-            for _ in 0..WINDOW * digits_per_row {
-                row = row.double();
-            }
-        }
-        Self { table: ProjectivePoint::batch_normalize(multiples.as_slice()), digits_per_row }
-    }
-
     /// One multiple of the base.
     pub fn multiply(&self, scalar: &SecretScalar) -> Point {
-        Point(self.multiple(&scalar.0))
+        let mut scalars = Scalars::with_capacity(1);
+        scalars.push(scalar);
+        self.multiply_by_each(&scalars).get(0)
     }
 
     /// A multiple of the base for each scalar.
     pub fn multiply_by_each(&self, scalars: &Scalars) -> Points {
-        Points::from_iter(scalars.0.iter().map(|scalar| Point(self.multiple(scalar))))
-    }
-
-    pub(crate) fn multiple(&self, scalar: &Scalar) -> ProjectivePoint {
-        let digits = signed_digits(scalar);
-        let mut sum = ProjectivePoint::IDENTITY;
-        for step in (0..self.digits_per_row).rev() {
-            for (row, multiples) in self.table.chunks_exact(ENTRIES).enumerate() {
-                sum += select(multiples, digits[row * self.digits_per_row + step]);
-            }
-            if step > 0 {
-                (0..WINDOW).for_each(|_| sum = sum.double());
+        let mut points = Points::zeros(scalars.len());
+        for (first, scalars) in (0..).step_by(CHUNK).zip(scalars.0.chunks(CHUNK)) {
+            let (x, y) = points.coordinates(first, scalars.len());
+            if self.multiplier.multiples(scalars, x, y).is_err() {
+                // Only for a scalar that was made for it, and never for one that was drawn.
+                points.put(first, scalars.iter().map(|scalar| self.base * scalar));
             }
         }
-        sum
+        points
     }
 }
 
-/// digit * row[0] for -16 <= digit <= 16, touching every entry.
-fn select(row: &[AffinePoint], digit: i8) -> AffinePoint {
-    let negative = digit >> 7; // 0 or -1
-    let magnitude = ((digit ^ negative) - negative) as u8;
-    let mut point = AffinePoint::IDENTITY;
-    for (entry, multiple) in row.iter().zip(1u8..) {
-        point.conditional_assign(entry, magnitude.ct_eq(&multiple));
+fn tables<K: Kernel>(base: ProjectivePoint) -> Box<dyn Multiplier>
+where
+    K: 'static,
+    K::Table: Send + Sync,
+{
+    let positions = 256usize.div_ceil(K::WINDOW);
+    let bases = std::iter::successors(Some(base), |base| Some((0..K::WINDOW).fold(*base, |point, _| point.double())));
+    let bases = Points::from_iter(bases.take(positions).map(Point));
+    let entries = 1 << (K::WINDOW - 1);
+    let (mut x, mut y) = (vec![Element::ZERO; positions], vec![Element::ZERO; positions]);
+    let mut rows: Vec<[Vec<Element>; 2]> = vec![[Vec::with_capacity(entries), Vec::with_capacity(entries)]; positions];
+    let scratch = &mut Scratch::<K>::new();
+    let mut multiple = bases.batch::<K>();
+    let mut twice = multiple.clone();
+    twice.double(scratch);
+    for number in 0..entries {
+        if number > 0 {
+            multiple.add(&twice, scratch).expect("small multiples of a point are all different");
+        }
+        multiple.store(&mut x, &mut y);
+        for (row, (x, y)) in rows.iter_mut().zip(x.iter().zip(&y)) {
+            row[0].push(*x);
+            row[1].push(*y);
+        }
     }
-    AffinePoint::conditional_select(&point, &-point, Choice::from((negative & 1) as u8))
-}
-
-/// Digits in [-16, 16), least significant first.
-fn signed_digits(scalar: &Scalar) -> Zeroizing<[i8; DIGITS]> {
-    let repr = Zeroizing::new(<[u8; 32]>::from(scalar.to_repr()));
-    let byte = |index: usize| if index < 32 { u16::from(repr[31 - index]) } else { 0 };
-    let mut digits = Zeroizing::new([0i8; DIGITS]);
-    let mut carry = 0i8;
-    for (index, digit) in digits.iter_mut().enumerate() {
-        let bit = index * WINDOW;
-        let bits = (byte(bit / 8) | (byte(bit / 8 + 1) << 8)) >> (bit % 8);
-        let value = (bits & 31) as i8 + carry;
-        carry = (value + 16) >> 5;
-        *digit = value - (carry << 5);
-    }
-    digits
+    Box::new(Tables::<K>(rows.iter().map(|[x, y]| K::table(x, y)).collect()))
 }

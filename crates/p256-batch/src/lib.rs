@@ -1,17 +1,25 @@
 //! P-256 arithmetic on batches of points. Knows no protocol.
 //!
 //! Everything works on many points at once, because that is where speed comes from: a batch shares one field inversion,
-//! a fixed base shares its table, a secret scalar its digits. The arithmetic inside comes from the RustCrypto crate
-//! `p256`; callers see only [`Points`], [`Scalars`] and [`FixedBase`], so that a faster kernel can replace the inside.
+//! a fixed base shares its table, a secret scalar its digits. Callers see [`Points`], [`Scalars`] and [`FixedBase`]. Below
+//! them `batch` has the point formulas, `kernel` the vectors of field elements. Scalars, single points and exceptional sums
+//! are the RustCrypto crate `p256`'s.
 //!
 //! Operations on scalars and points take the same time whatever their values; what does not says `vartime` in its name.
 
+mod batch;
+mod comb;
+mod decompress;
+mod digits;
+mod field;
 mod fixed_base;
 mod hash_to_curve;
+mod kernel;
 mod points;
 mod scalars;
 
 pub use fixed_base::FixedBase;
+pub use kernel::{CHOICE, Choice};
 pub use hash_to_curve::{hash_all_to_curve_vartime, hash_to_curve_vartime};
 pub use points::{Column, DecodeError, EncodeError, POINT_SIZE, Point, Points};
 pub use scalars::{InvalidScalar, Scalars, SecretScalar};

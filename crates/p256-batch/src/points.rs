@@ -1,20 +1,29 @@
 //! Points and batches of points, with their 33-byte compressed encoding (SEC 1, section 2.3).
 
-use crate::fixed_base::FixedBase;
+use crate::batch::{Batch, Exceptional, Scratch, VARIABLE_WINDOW};
+use crate::comb::Comb;
+use crate::decompress::decompress;
+use crate::digits::Digits;
+use crate::field::Element;
+use crate::kernel::{Kernel, dispatch};
 use crate::scalars::{Scalars, SecretScalar};
 use p256::elliptic_curve::BatchNormalize;
 use p256::elliptic_curve::group::Group;
-use p256::elliptic_curve::hazmat::FieldArithmetic;
 use p256::elliptic_curve::ops::LinearCombination;
-use p256::elliptic_curve::point::{AffineCoordinates, DecompressPoint};
-use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use p256::{AffinePoint, FieldBytes, NistP256, ProjectivePoint};
+use p256::elliptic_curve::point::AffineCoordinates;
+use p256::elliptic_curve::subtle::ConstantTimeEq;
+use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
+use std::ops::Range;
+use std::sync::LazyLock;
 use zeroize::Zeroize;
-
-pub(crate) type FieldElement = <NistP256 as FieldArithmetic>::FieldElement;
 
 /// Bytes of a compressed point.
 pub const POINT_SIZE: usize = 33;
+
+/// Points that share an inversion.
+pub(crate) const CHUNK: usize = 1024;
+/// The same where each has a large table.
+const COMB_CHUNK: usize = 256;
 
 /// A byte string that is not a point: wrong form, x out of range, not on the curve, or infinity.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -54,21 +63,21 @@ impl Point {
     /// Reads a compressed (33 bytes) or uncompressed (65 bytes) point.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let error = DecodeError { position: 0 };
-        let point = match bytes.len() {
-            POINT_SIZE => decompress(bytes),
+        match bytes.len() {
+            POINT_SIZE => Ok(Points::decode(bytes, Column { stride: POINT_SIZE, offset: 0 })?.get(0)),
             65 if bytes[0] == 4 => {
                 let (x, y) = (field_bytes(&bytes[1..33]), field_bytes(&bytes[33..]));
-                Option::from(AffinePoint::from_coordinates(&x, &y))
+                let point: Option<AffinePoint> = AffinePoint::from_coordinates(&x, &y).into();
+                point.map(|point| Self(point.into())).ok_or(error)
             }
-            _ => None,
-        };
-        point.map(|point| Self(point.into())).ok_or(error)
+            _ => Err(error),
+        }
     }
 
     /// The compressed form.
     pub fn encode(self) -> Result<[u8; POINT_SIZE], EncodeError> {
         let mut bytes = [0; POINT_SIZE];
-        Points(vec![self.0]).encode_into(&mut bytes, Column { stride: POINT_SIZE, offset: 0 })?;
+        Points::from_iter([self]).encode_into(&mut bytes, Column { stride: POINT_SIZE, offset: 0 })?;
         Ok(bytes)
     }
 
@@ -103,157 +112,428 @@ impl Point {
 
 /// A batch of points, wiped when dropped: batches hold plaintexts on the way.
 #[derive(Clone, Default)]
-pub struct Points(Vec<ProjectivePoint>);
+pub struct Points {
+    x: Vec<Element>,
+    y: Vec<Element>,
+    /// 0xff for the point at infinity, whose coordinates mean nothing; else 0.
+    infinite: Vec<u8>,
+}
 
 impl Drop for Points {
     fn drop(&mut self) {
-        self.0.as_mut_slice().zeroize();
+        self.x.zeroize();
+        self.y.zeroize();
+        self.infinite.zeroize();
     }
 }
 
 impl FromIterator<Point> for Points {
     fn from_iter<I: IntoIterator<Item = Point>>(points: I) -> Self {
-        Self(points.into_iter().map(|point| point.0).collect())
+        let projective: Vec<ProjectivePoint> = points.into_iter().map(|point| point.0).collect();
+        let mut all = Self::zeros(projective.len());
+        all.put(0, projective.into_iter());
+        all
     }
 }
 
 impl Points {
-    /// Decodes and validates the points of a column.
-    pub fn decode(bytes: &[u8], column: Column) -> Result<Self, DecodeError> {
-        let mut points = Vec::with_capacity(bytes.len() / column.stride);
-        for (position, record) in bytes.chunks_exact(column.stride).enumerate() {
-            let point = decompress(&record[column.offset..column.offset + POINT_SIZE]);
-            points.push(point.ok_or(DecodeError { position })?.into());
-        }
-        Ok(Self(points))
+    /// So many places, which are no points yet.
+    pub(crate) fn zeros(count: usize) -> Self {
+        Self { x: vec![Element::ZERO; count], y: vec![Element::ZERO; count], infinite: vec![0; count] }
     }
 
-    /// Writes the compressed points into a column, with one inversion for the batch.
+    /// The coordinates of some places.
+    pub(crate) fn coordinates(&mut self, first: usize, count: usize) -> (&mut [Element], &mut [Element]) {
+        (&mut self.x[first..first + count], &mut self.y[first..first + count])
+    }
+
+    /// Writes points from `first` on.
+    pub(crate) fn put(&mut self, first: usize, points: impl Iterator<Item = ProjectivePoint>) {
+        let projective: Vec<ProjectivePoint> = points.collect();
+        let affine: Vec<AffinePoint> = ProjectivePoint::batch_normalize(projective.as_slice());
+        for (place, point) in (first..).zip(&affine) {
+            let [x, y] = [point.x(), point.y()].map(|bytes| Element::from_be_bytes(&bytes).expect("below p"));
+            (self.x[place], self.y[place]) = (x, y);
+            self.infinite[place] = point.is_identity().unwrap_u8().wrapping_neg();
+        }
+    }
+
+    /// All points as lanes. There must be one at least, and none at infinity.
+    pub(crate) fn batch<K: Kernel>(&self) -> Batch<K> {
+        Batch::load(&self.x, &self.y)
+    }
+
+    /// Decodes and validates the points of a column.
+    pub fn decode(bytes: &[u8], column: Column) -> Result<Self, DecodeError> {
+        let mut points = Self::zeros(bytes.len() / column.stride);
+        let mut odd = vec![0; points.len()];
+        for (position, record) in bytes.chunks_exact(column.stride).enumerate() {
+            let encoding = &record[column.offset..column.offset + POINT_SIZE];
+            let x = Element::from_be_bytes(&encoding[1..]).filter(|_| matches!(encoding[0], 2 | 3));
+            points.x[position] = x.ok_or(DecodeError { position })?;
+            odd[position] = (encoding[0] & 1).wrapping_neg();
+        }
+        for (first, odd) in (0..).step_by(CHUNK).zip(odd.chunks(CHUNK)) {
+            let (x, y) = points.coordinates(first, odd.len());
+            let on_curve = dispatch!(decompress(x, odd, y));
+            if let Some(position) = on_curve.iter().position(|on_curve| !on_curve) {
+                return Err(DecodeError { position: first + position });
+            }
+        }
+        Ok(points)
+    }
+
+    /// Writes the compressed points into a column.
     pub fn encode_into(&self, bytes: &mut [u8], column: Column) -> Result<(), EncodeError> {
-        let infinite = self.0.iter().fold(Choice::from(0), |any, point| any | point.is_identity());
-        if infinite.into() {
-            let position = self.0.iter().position(|point| point.is_identity().into()).unwrap_or_default();
+        if self.infinite.iter().fold(0, |any, infinite| any | infinite) != 0 {
+            let position = self.infinite.iter().position(|infinite| *infinite != 0).unwrap_or_default();
             return Err(EncodeError { position });
         }
-        let affine = ProjectivePoint::batch_normalize(self.0.as_slice());
-        for (record, point) in bytes.chunks_exact_mut(column.stride).zip(&affine) {
+        for (record, (x, y)) in bytes.chunks_exact_mut(column.stride).zip(self.x.iter().zip(&self.y)) {
             let target = &mut record[column.offset..column.offset + POINT_SIZE];
-            target[0] = 2 | point.y_is_odd().unwrap_u8();
-            target[1..].copy_from_slice(&point.x());
+            target[0] = 2 | u8::from(y.is_odd());
+            target[1..].copy_from_slice(&x.to_be_bytes());
         }
         Ok(())
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.x.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.x.is_empty()
     }
 
     /// The point at a position.
     pub fn get(&self, position: usize) -> Point {
-        Point(self.0[position])
+        if self.infinite[position] != 0 {
+            return Point::infinity();
+        }
+        let [x, y] = [&self.x, &self.y].map(|values| FieldBytes::from(values[position].to_be_bytes()));
+        let point: Option<AffinePoint> = AffinePoint::from_coordinates(&x, &y).into();
+        Point(point.expect("a point of a batch is on the curve").into())
     }
 
     /// The same point `count` times.
     pub fn repeat(point: Point, count: usize) -> Self {
-        Self(vec![point.0; count])
+        Self::from_iter([point]).gather(std::iter::repeat_n(0, count))
     }
 
     /// The points at the given positions, in that order.
     #[must_use]
     pub fn gather(&self, positions: impl IntoIterator<Item = usize>) -> Self {
-        Self(positions.into_iter().map(|position| self.0[position]).collect())
+        let positions: Vec<usize> = positions.into_iter().collect();
+        Self {
+            x: positions.iter().map(|position| self.x[*position]).collect(),
+            y: positions.iter().map(|position| self.y[*position]).collect(),
+            infinite: positions.iter().map(|position| self.infinite[*position]).collect(),
+        }
+    }
+
+    /// The points of one batch, then those of another.
+    #[must_use]
+    pub fn chain(&self, other: &Self) -> Self {
+        Self {
+            x: [&self.x[..], &other.x].concat(),
+            y: [&self.y[..], &other.y].concat(),
+            infinite: [&self.infinite[..], &other.infinite].concat(),
+        }
+    }
+
+    /// The first points, and those from `position` on.
+    pub fn split(&self, position: usize) -> (Self, Self) {
+        (self.part(0..position), self.part(position..self.len()))
     }
 
     /// The point at a secret position: every point is read.
     pub fn select(&self, position: usize) -> Point {
-        let mut selected = ProjectivePoint::IDENTITY;
-        for (candidate, point) in (0u64..).zip(&self.0) {
-            selected.conditional_assign(point, candidate.ct_eq(&(position as u64)));
+        let mut selected = Self::zeros(1);
+        for (candidate, place) in (0u64..).zip(0..self.len()) {
+            let here = candidate.ct_eq(&(position as u64)).unwrap_u8().wrapping_neg();
+            selected.assign_where(here, 0, self, place);
         }
-        Point(selected)
+        selected.get(0)
+    }
+
+    /// Takes over a point where the mask is 0xff.
+    fn assign_where(&mut self, mask: u8, place: usize, from: &Self, position: usize) {
+        let wide = std::hint::black_box((mask as i8) as i64 as u64);
+        self.x[place] = self.x[place].or_where(wide, from.x[position]);
+        self.y[place] = self.y[place].or_where(wide, from.y[position]);
+        self.infinite[place] = (self.infinite[place] & !mask) | (from.infinite[position] & mask);
     }
 
     /// Point by point sums.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
-        self.zip(other, |a, b| a + b)
+        assert_eq!(self.len(), other.len(), "batches of equal length");
+        let mut sums = Self::zeros(self.len());
+        for first in (0..self.len()).step_by(CHUNK) {
+            let end = self.len().min(first + CHUNK);
+            dispatch!(add(&mut sums, self, other, first..end));
+        }
+        sums
     }
 
     /// Point by point differences.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
-        self.zip(other, |a, b| a - b)
+        self.plus(&other.opposite())
+    }
+
+    fn opposite(&self) -> Self {
+        let mut opposite = self.clone();
+        opposite.y.iter_mut().for_each(|y| *y = y.opposite());
+        opposite
     }
 
     /// Sums of consecutive runs of the given lengths; an empty run sums to infinity.
     #[must_use]
     pub fn sums(&self, lengths: impl IntoIterator<Item = usize>) -> Self {
-        let mut left = self.0.as_slice();
-        let sum = |length| {
-            let (run, rest) = left.split_at(length);
-            left = rest;
-            run.iter().sum()
-        };
-        Self(lengths.into_iter().map(sum).collect())
+        let mut first = 0;
+        let runs: Vec<(usize, usize)> = lengths
+            .into_iter()
+            .map(|length| {
+                first += length;
+                (first - length, length)
+            })
+            .collect();
+        let mut sums = Self::repeat(Point::infinity(), runs.len());
+        for (place, (first, _)) in runs.iter().enumerate().filter(|(_, (_, length))| *length > 0) {
+            sums.assign_where(0xff, place, self, *first);
+        }
+        let longest = runs.iter().map(|(_, length)| *length).max().unwrap_or_default();
+        for round in 1..longest {
+            let longer: Vec<usize> = (0..runs.len()).filter(|run| runs[*run].1 > round).collect();
+            let next = self.gather(longer.iter().map(|run| runs[*run].0 + round));
+            let added = sums.gather(longer.iter().copied()).plus(&next);
+            longer.iter().enumerate().for_each(|(position, run)| sums.assign_where(0xff, *run, &added, position));
+        }
+        sums
     }
 
     /// Every point times one secret scalar.
     #[must_use]
     pub fn times(&self, scalar: &SecretScalar) -> Self {
-        Self(self.0.iter().map(|point| point * &scalar.0).collect())
+        self.in_chunks(|points, _| dispatch!(multiply(points, std::slice::from_ref(&scalar.0))))
     }
 
     /// Every point times its own scalar.
     #[must_use]
     pub fn times_each(&self, scalars: &Scalars) -> Self {
         assert_eq!(self.len(), scalars.len(), "one scalar a point");
-        Self(self.0.iter().zip(scalars.0.iter()).map(|(point, scalar)| point * scalar).collect())
+        self.in_chunks(|points, first| dispatch!(multiply(points, &scalars.0[first..first + points.len()])))
     }
 
     /// Every point times `count` scalars of its own: the products of the first point, then those of the second, ...
     #[must_use]
     pub fn times_several(&self, scalars: &Scalars, count: usize) -> Self {
         assert_eq!(self.len() * count, scalars.len(), "as many scalars a point as said");
-        let products = self.0.iter().zip(scalars.0.chunks(count.max(1))).flat_map(|(point, scalars)| {
-            let base = FixedBase::for_few(Point(*point));
-            scalars.iter().map(move |scalar| base.multiple(scalar))
-        });
-        let mut several = Self(Vec::with_capacity(scalars.len()));
-        several.0.extend(products);
-        several
+        let mut products = Self::zeros(scalars.len());
+        for first in (0..self.len()).step_by(COMB_CHUNK) {
+            let points = self.part(first..self.len().min(first + COMB_CHUNK));
+            let scalars = &scalars.0[first * count..(first + points.len()) * count];
+            products.replace(first * count, &dispatch!(multiply_several(&points, scalars, count)));
+        }
+        products
     }
 
-    /// a * self + b * other, point by point, with the doublings shared.
+    /// (a u, a e + b u) of the points u and e, with the doublings and the table of u shared.
     #[must_use]
-    pub fn combine(&self, a: &SecretScalar, other: &Self, b: &SecretScalar) -> Self {
-        self.zip(other, |p, q| ProjectivePoint::lincomb(&[(*p, a.0), (*q, b.0)]))
+    pub fn combine(u: &Self, e: &Self, a: &SecretScalar, b: &SecretScalar) -> (Self, Self) {
+        assert_eq!(u.len(), e.len(), "batches of equal length");
+        let mut results = (Self::zeros(u.len()), Self::zeros(u.len()));
+        for first in (0..u.len()).step_by(CHUNK / 2) {
+            let range = first..u.len().min(first + CHUNK / 2);
+            let (u, e) = (u.part(range.clone()), e.part(range));
+            let (u, e) = dispatch!(combine(&u, &e, [&a.0, &b.0]));
+            results.0.replace(first, &u);
+            results.1.replace(first, &e);
+        }
+        results
     }
 
     /// Position by position: are the two points the same?
     pub fn equals(&self, other: &Self) -> Vec<bool> {
         assert_eq!(self.len(), other.len(), "batches of equal length");
-        self.0.iter().zip(&other.0).map(|(p, q)| p.ct_eq(q).into()).collect()
+        let same = |place: usize| {
+            let different = |a: &Element, b: &Element| a.0.iter().zip(&b.0).fold(0, |any, (a, b)| any | (a ^ b));
+            let finite = !(self.infinite[place] | other.infinite[place]);
+            let differences = different(&self.x[place], &other.x[place]) | different(&self.y[place], &other.y[place]);
+            let coordinates = differences & (finite as i8) as i64 as u64;
+            coordinates == 0 && self.infinite[place] == other.infinite[place]
+        };
+        (0..self.len()).map(same).collect()
     }
 
-    fn zip(&self, other: &Self, operation: impl Fn(&ProjectivePoint, &ProjectivePoint) -> ProjectivePoint) -> Self {
-        assert_eq!(self.len(), other.len(), "batches of equal length");
-        Self(self.0.iter().zip(&other.0).map(|(p, q)| operation(p, q)).collect())
+    fn in_chunks(&self, operation: impl Fn(&Self, usize) -> Self) -> Self {
+        let mut results = Self::zeros(self.len());
+        for first in (0..self.len()).step_by(CHUNK) {
+            results.replace(first, &operation(&self.part(first..self.len().min(first + CHUNK)), first));
+        }
+        results
     }
+
+    fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            x: self.x[range.clone()].to_vec(),
+            y: self.y[range.clone()].to_vec(),
+            infinite: self.infinite[range].to_vec(),
+        }
+    }
+
+    fn replace(&mut self, first: usize, points: &Self) {
+        let range = first..first + points.len();
+        self.x[range.clone()].copy_from_slice(&points.x);
+        self.y[range.clone()].copy_from_slice(&points.y);
+        self.infinite[range].copy_from_slice(&points.infinite);
+    }
+
+    /// Puts another point in the places at infinity, for formulas that know no infinity.
+    fn without_infinity(&self) -> Self {
+        let mut finite = self.clone();
+        for place in 0..self.len() {
+            finite.assign_where(self.infinite[place], place, &DUMMIES, 0);
+        }
+        finite
+    }
+
+    fn with_infinity_of(mut self, other: &Self) -> Self {
+        self.infinite.copy_from_slice(&other.infinite);
+        self
+    }
+}
+
+/// Two points whose sum is not exceptional.
+static DUMMIES: LazyLock<Points> = LazyLock::new(|| {
+    let generator = Point::generator();
+    Points::from_iter([generator, generator.plus(generator)])
+});
+
+/// Points times a scalar each, or one for all.
+fn multiply<K: Kernel>(points: &Points, scalars: &[Scalar]) -> Points {
+    let batch = points.without_infinity().batch::<K>();
+    let lanes = batch.len() * K::LANES;
+    let digits = match scalars {
+        [scalar] => Digits::of_one(scalar, VARIABLE_WINDOW, lanes),
+        _ => Digits::of_each(scalars, VARIABLE_WINDOW, lanes),
+    };
+    let mut products = Points::zeros(points.len());
+    match batch.multiply(&digits, &mut Scratch::new()) {
+        Ok(result) => result.store(&mut products.x, &mut products.y),
+        Err(Exceptional) => {
+            let scalars = scalars.iter().cycle();
+            products.put(0, (0..points.len()).zip(scalars).map(|(place, scalar)| points.get(place).0 * scalar));
+        }
+    }
+    products.with_infinity_of(points)
+}
+
+fn multiply_several<K: Kernel>(points: &Points, scalars: &[Scalar], count: usize) -> Points {
+    let batch = points.without_infinity().batch::<K>();
+    let mut products = Points::zeros(scalars.len());
+    let (mut x, mut y) = (vec![Element::ZERO; points.len()], vec![Element::ZERO; points.len()]);
+    let scratch = &mut Scratch::new();
+    let computed = Comb::new(&batch, scratch).and_then(|comb| {
+        for column in 0..count {
+            let digits = Digits::of_comb(scalars.iter().skip(column).step_by(count), batch.len() * K::LANES);
+            comb.multiply(&digits, scratch)?.store(&mut x, &mut y);
+            for (row, (x, y)) in x.iter().zip(&y).enumerate() {
+                (products.x[row * count + column], products.y[row * count + column]) = (*x, *y);
+            }
+        }
+        Ok(())
+    });
+    if computed.is_err() {
+        let product = |(place, scalar): (usize, &Scalar)| points.get(place / count).0 * scalar;
+        products.put(0, scalars.iter().enumerate().map(product));
+    }
+    x.zeroize();
+    y.zeroize();
+    let places = (0..scalars.len()).map(|place| points.infinite[place / count]);
+    products.infinite = places.collect();
+    products
+}
+
+fn combine<K: Kernel>(u: &Points, e: &Points, [a, b]: [&Scalar; 2]) -> (Points, Points) {
+    let complete = |u: ProjectivePoint, e: ProjectivePoint| (u * a, ProjectivePoint::lincomb(&[(e, *a), (u, *b)]));
+    let (halves_u, halves_e) = (u.batch::<K>(), e.batch::<K>());
+    let lanes = halves_u.len() * K::LANES;
+    let (digits_a, digits_b) =
+        (Digits::of_one(a, VARIABLE_WINDOW, 2 * lanes), Digits::of_one(b, VARIABLE_WINDOW, 2 * lanes));
+    let (mut x, mut y) = (vec![Element::ZERO; 2 * lanes], vec![Element::ZERO; 2 * lanes]);
+    let finite = [u, e].iter().all(|points| points.infinite.iter().all(|infinite| *infinite == 0));
+    let both = halves_u.chain(&halves_e);
+    let computed = finite && {
+        let result = both.multiply_jointly(&digits_a, &digits_b, offsets(), &mut Scratch::new());
+        result.map(|result| result.store(&mut x, &mut y)).is_ok()
+    };
+    let mut results = (Points::zeros(u.len()), Points::zeros(u.len()));
+    if computed {
+        results.0.x.copy_from_slice(&x[..u.len()]);
+        results.0.y.copy_from_slice(&y[..u.len()]);
+        results.1.x.copy_from_slice(&x[lanes..][..u.len()]);
+        results.1.y.copy_from_slice(&y[lanes..][..u.len()]);
+    } else {
+        // Nobody can bring this about but by sending infinity, which has no encoding.
+        let all: Vec<_> = (0..u.len()).map(|place| complete(u.get(place).0, e.get(place).0)).collect();
+        results.0.put(0, all.iter().map(|pair| pair.0));
+        results.1.put(0, all.iter().map(|pair| pair.1));
+    }
+    x.zeroize();
+    y.zeroize();
+    results
+}
+
+/// A secret point T and -2^252 T: 63 times four doublings lie between the first digit of a scalar and the last.
+fn offsets() -> [(Element, Element); 2] {
+    let mut bytes = zeroize::Zeroizing::new([0; 64]);
+    getrandom::fill(bytes.as_mut()).expect("the operating system gives randomness");
+    let offset = Point::generator().times(&SecretScalar::from_uniform_bytes(&bytes).expect("not zero"));
+    let back = (0..252).fold(offset.0, |point, _| point.double());
+    let pair = Points::from_iter([offset, Point(-back)]);
+    [0, 1].map(|place| (pair.x[place], pair.y[place]))
+}
+
+/// Sums of the points in a range.
+fn add<K: Kernel>(sums: &mut Points, a: &Points, b: &Points, range: Range<usize>) {
+    let (a, b) = (a.part(range.clone()), b.part(range.clone()));
+    let (mut left, mut right) = (a.clone(), b.clone());
+    for place in 0..left.len() {
+        let either = a.infinite[place] | b.infinite[place];
+        left.assign_where(either, place, &DUMMIES, 0);
+        right.assign_where(either, place, &DUMMIES, 1);
+    }
+    let scratch = &mut Scratch::<K>::new();
+    let mut batch = left.batch::<K>();
+    let mut exceptional = Vec::new();
+    if batch.add(&right.batch::<K>(), scratch).is_err() {
+        // A point and itself or its opposite: only what somebody sent to bring it about.
+        for place in (0..left.len()).filter(|place| left.x[*place] == right.x[*place]) {
+            exceptional.push((place, left.get(place).plus(right.get(place))));
+        }
+        for (place, _) in &exceptional {
+            left.assign_where(0xff, *place, &DUMMIES, 0);
+            right.assign_where(0xff, *place, &DUMMIES, 1);
+        }
+        batch = left.batch::<K>();
+        batch.add(&right.batch::<K>(), scratch).expect("the exceptional sums are out");
+    }
+    let mut results = Points::zeros(left.len());
+    batch.store(&mut results.x, &mut results.y);
+    for (place, sum) in exceptional {
+        results.put(place, std::iter::once(sum.0));
+    }
+    for place in 0..results.len() {
+        results.assign_where(b.infinite[place], place, &a, place);
+        results.assign_where(a.infinite[place], place, &b, place);
+    }
+    sums.replace(range.start, &results);
 }
 
 fn field_bytes(bytes: &[u8]) -> FieldBytes {
     FieldBytes::try_from(bytes).expect("32 bytes")
-}
-
-fn decompress(bytes: &[u8]) -> Option<AffinePoint> {
-    if !matches!(bytes[0], 2 | 3) {
-        return None;
-    }
-    AffinePoint::decompress(&field_bytes(&bytes[1..]), Choice::from(bytes[0] & 1)).into()
 }

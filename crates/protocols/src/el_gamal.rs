@@ -128,7 +128,8 @@ impl Ciphertexts {
     #[must_use]
     pub fn blind(&self, key: &SecretScalar, pohlig_hellman: &SecretScalar) -> Self {
         let minus_kx = pohlig_hellman.times(key).negated();
-        Self { u: self.u.times(pohlig_hellman), e: self.e.combine(pohlig_hellman, &self.u, &minus_kx) }
+        let (u, e) = Points::combine(&self.u, &self.e, pohlig_hellman, &minus_kx);
+        Self { u, e }
     }
 
     /// Is the plaintext under the last layer the point at infinity?

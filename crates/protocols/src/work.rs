@@ -9,7 +9,7 @@ use rayon::prelude::*;
 const BLOCK_PER_THREAD: usize = 2 << 20;
 
 /// Items that one thread works on at once: enough to share an inversion, few enough to spread over the threads.
-const CHUNK: usize = 64;
+const CHUNK: usize = 1024;
 
 /// The threads, block size and progress of one stage function.
 pub struct Work<'a> {

@@ -10,7 +10,7 @@ use p256_batch::{FixedBase, Points, Scalars, hash_to_curve_vartime};
 use rayon::prelude::*;
 
 /// Rows that a thread works on at once.
-const ROWS: usize = 16;
+const ROWS: usize = 128;
 
 /// Makes rows: for a count c the ciphertexts t_i (c - i E(1)), i = 1, 2, ..., F - 1, with fresh t_i each. The i-th is an
 /// encryption of zero exactly if the count is i.

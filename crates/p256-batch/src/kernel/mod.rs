@@ -1,0 +1,98 @@
+//! The arithmetic below the batches: vectors of numbers modulo p, a lane a point.
+//!
+//! A kernel is a set of loops over vectors; the point algorithms in `batch` are written once, over any of them. Each operation
+//! of a formula is a loop of its own over a block of vectors: the products of one vector depend on each other, those of
+//! different vectors do not, and the processor overlaps them.
+//!
+//! Bounds: every vector that an operation returns is *reduced* (below 2p), and every one that it takes must be. Differences
+//! and sums, which are larger, live only inside an operation.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod portable;
+
+use crate::field::Element;
+use std::sync::LazyLock;
+use zeroize::Zeroize;
+
+/// Vectors that one loop of an operation goes through at most.
+pub(crate) const BLOCK: usize = 8;
+
+/// Vectors of LANES numbers. Slices of one call have equal lengths.
+pub(crate) trait Kernel: Sized {
+    /// LANES numbers, reduced.
+    type Vector: Copy + Zeroize;
+    /// Multiples of one point for `look_up`.
+    type Table;
+    const LANES: usize;
+    /// log2 of twice the entries of a table.
+    const WINDOW: usize;
+
+    /// The same number in every lane.
+    fn splat(value: Element) -> Self::Vector;
+    /// Numbers into lanes; the lanes that remain get the last one. At least one number.
+    fn load(values: &[Element], vectors: &mut [Self::Vector]);
+    /// Lanes back into numbers, as many as there are.
+    fn store(vectors: &[Self::Vector], values: &mut [Element]);
+
+    /// out = a b
+    fn multiply(out: &mut [Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
+    /// a = a b
+    fn multiply_by(a: &mut [Self::Vector], b: &[Self::Vector]);
+    /// a = a^(2^count)
+    fn square(a: &mut [Self::Vector], count: usize);
+    /// c = c (a - b)
+    fn multiply_by_difference(c: &mut [Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
+    /// c = c 2y
+    fn multiply_by_double(c: &mut [Self::Vector], y: &[Self::Vector]);
+    /// s = s (3 x^2 - 3): the numerator of the tangent's slope, for a = -3
+    fn multiply_by_tangent(s: &mut [Self::Vector], x: &[Self::Vector]);
+    /// out = s^2 - a - b
+    fn square_minus(out: &mut [Self::Vector], s: &[Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
+    /// y = s (x - x3) - y
+    fn reflect(y: &mut [Self::Vector], s: &[Self::Vector], x: &[Self::Vector], x3: &[Self::Vector]);
+    /// out = x^3 - 3 x + b
+    fn curve(out: &mut [Self::Vector], x: &[Self::Vector], b: &Self::Vector);
+    /// a = -a in the lanes whose byte is 0xff, not in those with 0
+    fn negate_where(a: &mut [Self::Vector], lanes: &[u8]);
+
+    /// Packs 2^(WINDOW - 1) points.
+    fn table(x: &[Element], y: &[Element]) -> Self::Table;
+    /// The point at each lane's index. The time and the addresses do not depend on the indices.
+    fn look_up(table: &Self::Table, indices: &[u8], x: &mut [Self::Vector], y: &mut [Self::Vector]);
+    /// For vector v the one at each lane's index of entries[v], entries[v + stride], entries[v + 2 stride], ...: each is read.
+    fn select(out: &mut [Self::Vector], entries: &[Self::Vector], indices: &[u8], stride: usize);
+}
+
+/// Which kernel this process uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// 64-bit integers, everywhere.
+    Portable,
+    /// AVX-512 with 52-bit multiply-add (IFMA), eight lanes.
+    Avx512,
+}
+
+/// The fastest that the processor has, or the one that the variable `GRISTMILL_P256_KERNEL` names (portable, avx512), if the
+/// processor has it.
+pub static CHOICE: LazyLock<Choice> = LazyLock::new(|| {
+    let wanted = std::env::var("GRISTMILL_P256_KERNEL").unwrap_or_default();
+    #[cfg(target_arch = "x86_64")]
+    if wanted != "portable" && avx512::available() {
+        return Choice::Avx512;
+    }
+    let _ = wanted;
+    Choice::Portable
+});
+
+/// Calls a generic function with the kernel in use.
+macro_rules! dispatch {
+    ($function:ident ( $($argument:expr),* $(,)? )) => {
+        match *$crate::kernel::CHOICE {
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernel::Choice::Avx512 => $function::<$crate::kernel::avx512::Avx512>($($argument),*),
+            _ => $function::<$crate::kernel::portable::Portable>($($argument),*),
+        }
+    };
+}
+pub(crate) use dispatch;

@@ -1,0 +1,119 @@
+//! One lane of 64-bit limbs in Montgomery form, always below p.
+
+use super::Kernel;
+use crate::field::{Element, Montgomery};
+use zeroize::Zeroizing;
+
+/// See the module.
+pub(crate) struct Portable;
+
+type Numbers = [Montgomery];
+
+fn three(x: Montgomery) -> Montgomery {
+    x.plus(x).plus(x)
+}
+
+/// `new` where the mask is all ones, `old` where it is zero.
+fn choose(mask: u64, new: Montgomery, old: Montgomery) -> Montgomery {
+    let mut chosen = [0; 4];
+    for (target, (new, old)) in chosen.iter_mut().zip(new.0.iter().zip(&old.0)) {
+        *target = (new & mask) | (old & !mask);
+    }
+    Montgomery(chosen)
+}
+
+/// All ones if two bytes are equal, else zero.
+fn equal(a: u8, b: u8) -> u64 {
+    let different = u64::from(a ^ b);
+    std::hint::black_box(different.wrapping_sub(1) >> 63).wrapping_neg()
+}
+
+impl Kernel for Portable {
+    type Vector = Montgomery;
+    type Table = Zeroizing<Vec<[Montgomery; 2]>>;
+    const LANES: usize = 1;
+    const WINDOW: usize = 5;
+
+    fn splat(value: Element) -> Montgomery {
+        value.to_montgomery()
+    }
+
+    fn load(values: &[Element], vectors: &mut Numbers) {
+        let last = *values.last().expect("at least one number");
+        let values = values.iter().copied().chain(std::iter::repeat(last));
+        vectors.iter_mut().zip(values).for_each(|(vector, value)| *vector = value.to_montgomery());
+    }
+
+    fn store(vectors: &Numbers, values: &mut [Element]) {
+        values.iter_mut().zip(vectors).for_each(|(value, vector)| *value = vector.to_element());
+    }
+
+    fn multiply(out: &mut Numbers, a: &Numbers, b: &Numbers) {
+        out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (a, b))| *out = a.times(*b));
+    }
+
+    fn multiply_by(a: &mut Numbers, b: &Numbers) {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a = a.times(*b));
+    }
+
+    fn square(a: &mut Numbers, count: usize) {
+        a.iter_mut().for_each(|a| (0..count).for_each(|_| *a = a.times(*a)));
+    }
+
+    fn multiply_by_difference(c: &mut Numbers, a: &Numbers, b: &Numbers) {
+        c.iter_mut().zip(a.iter().zip(b)).for_each(|(c, (a, b))| *c = c.times(a.minus(*b)));
+    }
+
+    fn multiply_by_double(c: &mut Numbers, y: &Numbers) {
+        c.iter_mut().zip(y).for_each(|(c, y)| *c = c.times(y.plus(*y)));
+    }
+
+    fn multiply_by_tangent(s: &mut Numbers, x: &Numbers) {
+        let three_ = three(Montgomery::ONE);
+        s.iter_mut().zip(x).for_each(|(s, x)| *s = s.times(three(x.times(*x)).minus(three_)));
+    }
+
+    fn square_minus(out: &mut Numbers, s: &Numbers, a: &Numbers, b: &Numbers) {
+        for (out, (s, (a, b))) in out.iter_mut().zip(s.iter().zip(a.iter().zip(b))) {
+            *out = s.times(*s).minus(*a).minus(*b);
+        }
+    }
+
+    fn reflect(y: &mut Numbers, s: &Numbers, x: &Numbers, x3: &Numbers) {
+        for (y, (s, (x, x3))) in y.iter_mut().zip(s.iter().zip(x.iter().zip(x3))) {
+            *y = s.times(x.minus(*x3)).minus(*y);
+        }
+    }
+
+    fn curve(out: &mut Numbers, x: &Numbers, b: &Montgomery) {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = x.times(*x).minus(three(Montgomery::ONE)).times(*x).plus(*b);
+        }
+    }
+
+    fn negate_where(a: &mut Numbers, lanes: &[u8]) {
+        let zero = Montgomery::default();
+        a.iter_mut().zip(lanes).for_each(|(a, lane)| *a = choose(equal(*lane, 0xff), zero.minus(*a), *a));
+    }
+
+    fn table(x: &[Element], y: &[Element]) -> Self::Table {
+        Zeroizing::new(x.iter().zip(y).map(|(x, y)| [x.to_montgomery(), y.to_montgomery()]).collect())
+    }
+
+    fn look_up(table: &Self::Table, indices: &[u8], x: &mut Numbers, y: &mut Numbers) {
+        for (index, (x, y)) in indices.iter().zip(x.iter_mut().zip(y)) {
+            for (entry, [entry_x, entry_y]) in (0u8..).zip(table.iter()) {
+                let mask = equal(entry, *index);
+                (*x, *y) = (choose(mask, *entry_x, *x), choose(mask, *entry_y, *y));
+            }
+        }
+    }
+
+    fn select(out: &mut Numbers, entries: &Numbers, indices: &[u8], stride: usize) {
+        for (lane, (out, index)) in out.iter_mut().zip(indices).enumerate() {
+            for (number, entry) in (0u8..).zip(entries[lane..].iter().step_by(stride)) {
+                *out = choose(equal(number, *index), *entry, *out);
+            }
+        }
+    }
+}
