@@ -57,6 +57,7 @@ def test_without_a_terminal_progress_comes_in_plain_lines(demo: tuple[str, Path,
 def test_a_failure_says_what_failed_the_cure_and_where_the_logs_are(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir(mode=0o700)
     (tmp_path / "keys" / "file").write_text("in the way")
+    (tmp_path / "logs").mkdir(mode=0o700)  # without them there is nothing to point at
     command = [sys.executable, "-m", "gristmill", "demo", "--directory", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 1

@@ -117,7 +117,7 @@ async def test_verbose_logging_names_calls_but_never_shows_a_body(capsys: pytest
         watch = stub.Watch(health_pb2.HealthCheckRequest(service=""))
         await watch.read()
         watch.cancel()
-    await server.stop(None)
+    await server.stop(10)  # seconds for the cancelled call to end, and to be logged
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     answered = [(line["method"].rsplit("/", 1)[1], line["code"]) for line in lines if line["event"] == "answered"]
     called = [(line["method"].rsplit("/", 1)[1], line["code"]) for line in lines if line["event"] == "called"]
