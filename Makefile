@@ -28,7 +28,8 @@ help: prerequisites
 	@echo 'make lint         formatting, types, layers, lints, generated code is current'
 	@echo 'make proto        generate the message classes from proto/'
 	@echo 'make wheel        build a wheel into dist/'
-	@echo 'make bench-quick  microseconds per register per stage, beside libcrypto'
+	@echo 'make bench        every stage against libcrypto and the targets; writes benchmarks/results.json'
+	@echo 'make bench-quick  the same in less than a minute, with smaller sizes'
 	@echo 'make clean        remove .venv, target and dist'
 
 .PHONY: prerequisites
@@ -83,9 +84,13 @@ proto-check: dev
 wheel: dev
 	$(BIN)/maturin build --release --out dist
 
+.PHONY: bench
+bench: dev
+	$(BIN)/python benchmarks/run.py
+
 .PHONY: bench-quick
 bench-quick: dev
-	$(BIN)/python benchmarks/quick.py
+	$(BIN)/python benchmarks/run.py --quick
 
 .PHONY: clean
 clean:

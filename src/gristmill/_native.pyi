@@ -2,8 +2,8 @@
 
 Points are 33 bytes (compressed), secret scalars 1 to 32 big-endian bytes. Input files are read in the given order as
 one concatenated vector. `output` must not exist; it is written, flushed and synced, and removed again on any error.
-Neither `block` (records a block) nor `threads` changes the bytes that a stage writes. All long work releases the
-interpreter's lock.
+Neither `block` (records a block) nor `threads` nor `sort_memory` (bytes of records that are held for sorting; more are
+spilled beside the output) changes the bytes that a stage writes. All long work releases the interpreter's lock.
 
 Raises InvalidArgument for input that is wrong and stays wrong, InternalError for what cannot happen with honest input,
 Cancelled after Progress.cancel(), OSError for files.
@@ -30,6 +30,7 @@ __all__ = [
     "estimate_reach",
     "fingerprint64",
     "generate_key_pair",
+    "hash_all_to_curve",
     "hash_to_curve",
     "llv2_blind_registers",
     "llv2_decrypt_counts",
@@ -158,6 +159,7 @@ def llv2_setup(
     threads: int,
     progress: Progress,
     block: int | None = None,
+    sort_memory: int | None = None,
 ) -> int:
     """Setup phase (LLv2 specification, section 3): own and received registers and noise, sorted.
 
@@ -174,6 +176,7 @@ def llv2_blind_registers(
     threads: int,
     progress: Progress,
     block: int | None = None,
+    sort_memory: int | None = None,
 ) -> int:
     """Execution phase one, not aggregator (4.1). Returns the registers written."""
 
@@ -189,6 +192,7 @@ def llv2_join_registers(
     threads: int,
     progress: Progress,
     block: int | None = None,
+    sort_memory: int | None = None,
 ) -> int:
     """Execution phase one, aggregator (4.2, 4.3). Members of a group keep their input order.
 
@@ -207,6 +211,7 @@ def llv2_decrypt_flags(
     threads: int,
     progress: Progress,
     block: int | None = None,
+    sort_memory: int | None = None,
 ) -> int:
     """Execution phase two, not aggregator (5.1). Returns the tuples written."""
 
@@ -293,6 +298,9 @@ def check_point(encoding: bytes) -> bytes:
     """The compressed form of a valid point, compressed or not."""
 
 def hash_to_curve(data: bytes) -> bytes: ...
+def hash_all_to_curve(data: Sequence[bytes]) -> bytes:
+    """33 bytes for each, which costs less than one by one."""
+
 def estimate_reach(*, decay_rate: float, size: int, active: int, sampling_width: float) -> int: ...
 def noise_parameters(
     *, mechanism: str, epsilon: float, delta: float, contributors: int, sensitivity: float

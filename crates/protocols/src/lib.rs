@@ -15,5 +15,5 @@ pub mod sketch;
 pub mod sort;
 pub mod work;
 
-pub use p256_batch::hash_to_curve_vartime;
+pub use p256_batch::{Column, POINT_SIZE, hash_all_to_curve_vartime, hash_to_curve_vartime};
 pub use p256_batch::{Scalars, SecretScalar};

@@ -24,8 +24,8 @@ mod _native {
     use crate::noise::{Baseline, NoiseParameters, RegisterNoise, TupleNoise, noise_parameters, sample_noise};
     #[pymodule_export]
     use crate::primitives::{
-        check_point, combine_public_keys, estimate_reach, fingerprint64, generate_key_pair, hash_to_curve,
-        public_element,
+        check_point, combine_public_keys, estimate_reach, fingerprint64, generate_key_pair, hash_all_to_curve,
+        hash_to_curve, public_element,
     };
     #[pymodule_export]
     use crate::sketch::{build_sketch, encrypt_sketch, vid_sample};

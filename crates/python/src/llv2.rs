@@ -21,6 +21,7 @@ struct Call<'a> {
     threads: i64,
     progress: &'a Progress,
     block: Option<i64>,
+    sort_memory: Option<u64>,
 }
 
 impl Call<'_> {
@@ -29,14 +30,15 @@ impl Call<'_> {
         py.detach(|| {
             let work = Work::new(self.threads, self.block, &self.progress.0)?;
             let (inputs, randomness) = (&self.inputs, self.randomness);
-            function(&Stage { inputs, output: self.output, randomness, work, sort_memory: DEFAULT_MEMORY })
+            let sort_memory = self.sort_memory.unwrap_or(DEFAULT_MEMORY);
+            function(&Stage { inputs, output: self.output, randomness, work, sort_memory })
         })
         .map_err(raise)
     }
 }
 
 #[pyfunction]
-#[pyo3(signature = (*, own, received, output, public_key, maximum_frequency, noise, randomness, threads, progress, block = None))]
+#[pyo3(signature = (*, own, received, output, public_key, maximum_frequency, noise, randomness, threads, progress, block = None, sort_memory = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
 pub fn llv2_setup(
     py: Python<'_>,
@@ -50,14 +52,15 @@ pub fn llv2_setup(
     threads: i64,
     progress: &Progress,
     block: Option<i64>,
+    sort_memory: Option<u64>,
 ) -> PyResult<u64> {
-    let call = Call { inputs: own, output, randomness: &randomness.0, threads, progress, block };
+    let call = Call { inputs: own, output, randomness: &randomness.0, threads, progress, block, sort_memory };
     let noise = noise.map(|noise| &noise.0);
     call.run(py, |stage| llv2::setup(stage, &received, public_key, maximum_frequency, noise))
 }
 
 #[pyfunction]
-#[pyo3(signature = (*, inputs, output, secret_key, public_key, randomness, threads, progress, block = None))]
+#[pyo3(signature = (*, inputs, output, secret_key, public_key, randomness, threads, progress, block = None, sort_memory = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
 pub fn llv2_blind_registers(
     py: Python<'_>,
@@ -69,13 +72,14 @@ pub fn llv2_blind_registers(
     threads: i64,
     progress: &Progress,
     block: Option<i64>,
+    sort_memory: Option<u64>,
 ) -> PyResult<u64> {
-    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block };
+    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block, sort_memory };
     call.run(py, |stage| llv2::blind_registers(stage, secret_key, public_key))
 }
 
 #[pyfunction]
-#[pyo3(signature = (*, inputs, output, secret_key, public_key, sketches, noise, randomness, threads, progress, block = None))]
+#[pyo3(signature = (*, inputs, output, secret_key, public_key, sketches, noise, randomness, threads, progress, block = None, sort_memory = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
 pub fn llv2_join_registers(
     py: Python<'_>,
@@ -89,14 +93,15 @@ pub fn llv2_join_registers(
     threads: i64,
     progress: &Progress,
     block: Option<i64>,
+    sort_memory: Option<u64>,
 ) -> PyResult<u64> {
-    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block };
+    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block, sort_memory };
     let noise = noise.map(|noise| &noise.0);
     call.run(py, |stage| llv2::join_registers(stage, secret_key, public_key, sketches, noise))
 }
 
 #[pyfunction]
-#[pyo3(signature = (*, inputs, output, secret_key, public_key, partial_public_key, noise, randomness, threads, progress, block = None))]
+#[pyo3(signature = (*, inputs, output, secret_key, public_key, partial_public_key, noise, randomness, threads, progress, block = None, sort_memory = None))]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
 pub fn llv2_decrypt_flags(
     py: Python<'_>,
@@ -110,8 +115,9 @@ pub fn llv2_decrypt_flags(
     threads: i64,
     progress: &Progress,
     block: Option<i64>,
+    sort_memory: Option<u64>,
 ) -> PyResult<u64> {
-    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block };
+    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block, sort_memory };
     let noise = noise.map(|noise| &noise.0);
     call.run(py, |stage| llv2::decrypt_flags(stage, secret_key, public_key, partial_public_key, noise))
 }
@@ -146,7 +152,7 @@ pub fn llv2_estimate_reach(
     progress: &Progress,
     block: Option<i64>,
 ) -> PyResult<ReachFigures> {
-    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block };
+    let call = Call { inputs, output, randomness: &randomness.0, threads, progress, block, sort_memory: None };
     let measurement = llv2::Measurement {
         maximum_frequency,
         sketch: Sketch { decay_rate, size: sketch_size.max(0) as u64, sampling_width },
@@ -170,7 +176,7 @@ pub fn llv2_decrypt_counts(
     block: Option<i64>,
 ) -> PyResult<u64> {
     let randomness = &Source::operating_system(); // this stage draws nothing
-    let call = Call { inputs, output, randomness, threads, progress, block };
+    let call = Call { inputs, output, randomness, threads, progress, block, sort_memory: None };
     call.run(py, |stage| llv2::decrypt_counts(stage, secret_key))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::errors::raise;
 use protocols::estimator::Sketch;
+use protocols::{Column, POINT_SIZE, hash_all_to_curve_vartime};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -31,6 +32,16 @@ pub fn check_point<'py>(py: Python<'py>, encoding: &[u8]) -> PyResult<Bound<'py,
 pub fn hash_to_curve<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let point = protocols::hash_to_curve_vartime(data);
     Ok(PyBytes::new(py, &point.encode().map_err(|error| raise(error.into()))?))
+}
+
+#[pyfunction]
+pub fn hash_all_to_curve(py: Python<'_>, data: Vec<PyBackedBytes>) -> PyResult<Bound<'_, PyBytes>> {
+    let encoded = py.detach(|| {
+        let mut encoded = vec![0; POINT_SIZE * data.len()];
+        let points = hash_all_to_curve_vartime(&data);
+        points.encode_into(&mut encoded, Column { offset: 0, stride: POINT_SIZE }).map(|()| encoded)
+    });
+    Ok(PyBytes::new(py, &encoded.map_err(|error| raise(error.into()))?))
 }
 
 #[pyfunction]

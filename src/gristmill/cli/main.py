@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "herald": ("gristmill.cli.herald", "follow the kingdom and start its computations here"),
     "computations": ("gristmill.cli.computations", "show a duchy's computations; retry or cancel one"),
     "kingdom": ("gristmill.cli.kingdom", "run the development kingdom"),
+    "bench": ("gristmill.cli.bench", "time the cryptography of a measurement on this machine"),
     "edp": ("gristmill.cli.edp", "run a data provider that fulfils requisitions from an events file"),
 }
 """Command -> (module, one line of help). Each module has `add_arguments(parser)` and `run(arguments) -> int`."""

@@ -1,0 +1,156 @@
+"""The benchmark against the targets: what `make bench` measures, prints, and writes to benchmarks/results.json."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gristmill import __version__
+from gristmill.bench import stages
+from gristmill.bench.libcrypto import Yardstick
+from gristmill.bench.machine import machine
+from gristmill.bench.report import whole_run
+from gristmill.bench.stages import Call, Noise, Size
+from gristmill.bench.targets import REFERENCE_U, TARGETS, Target
+from gristmill.bench.timing import StageTiming, measurement, summed, timed
+
+ROW_OF = {
+    stages.PHASE_ONE_WORKER: "p1w",
+    stages.PHASE_ONE_AGGREGATOR: "p1a",
+    stages.PHASE_TWO_WORKER: "p2w",
+    stages.PHASE_TWO_AGGREGATOR: "p2a",
+    stages.PHASE_THREE_WORKER: "p3w",
+    stages.PHASE_THREE_AGGREGATOR: "p3a",
+    stages.EDP: "edp",
+}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured. Every row counts its fastest repetition: the one that other work disturbed least."""
+
+    quick: bool
+    registers: int
+    texts: int
+    noise: Noise
+    """Of the row `noise`: the budget decides how many noise registers there are."""
+    repetitions: int
+    whole_noise: bool
+    """Measure `run-noise` too."""
+
+
+FULL = Effort(False, 10_000, 20_000, Noise(reach=(0.0033, 1e-12)), 3, True)
+QUICK = Effort(True, 2_000, 5_000, Noise(reach=(0.01, 1e-12)), 2, False)
+
+Say = Callable[[str], None]
+
+
+def measure(effort: Effort, yardstick: Yardstick, say: Say) -> dict[str, Any]:
+    """All rows; `say` gets a line before each part. Raises what a stage raises."""
+    fastest: dict[str, StageTiming] = {}
+    figures: dict[str, float] = {}
+
+    def keep(row: str, timing: StageTiming) -> None:
+        if row not in fastest or timing.cpu / timing.items < fastest[row].cpu / fastest[row].items:
+            fastest[row] = timing
+
+    size = Size(effort.registers)
+    with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as name:
+        folder = Path(name)
+        for repetition in range(effort.repetitions):
+            say(f"3 x {effort.registers:,} registers, repetition {repetition + 1} of {effort.repetitions}")
+            timings = list(measurement(size, folder, yardstick))
+            for timing in timings:
+                if timing.stage in ROW_OF:
+                    keep(ROW_OF[timing.stage], timing)
+                if timing.stage == stages.PHASE_TWO_AGGREGATOR:
+                    figures = {
+                        key: timing.figures[key] / (size.registers * size.providers) for key in ("tuples", "kept")
+                    }
+            keep("run", whole_run(timings, size))
+            for row, timing in _parts(effort, folder, yardstick):
+                keep(row, timing)
+        if effort.whole_noise:
+            say("3 x 1,000 registers with noise")
+            noisy = Size(1000, noise=Noise())
+            fastest["run-noise"] = whole_run(list(measurement(noisy, folder, yardstick)), noisy)
+    u = yardstick.fastest
+    return {
+        "machine": machine(),
+        "libcrypto": yardstick.version,
+        "u_us": u,
+        "u_us_median": yardstick.median,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "gristmill": __version__,
+        "quick": effort.quick,
+        "tuples_per_register": figures["tuples"],
+        "kept_tuples_per_register": figures["kept"],
+        "rows": [_row(target, fastest.get(target.id), u) for target in TARGETS],
+    }
+
+
+def _parts(effort: Effort, folder: Path, yardstick: Yardstick) -> Iterator[tuple[str, StageTiming]]:
+    """What no measurement shows alone: the setup phase of a duchy that has only noise to give, and hashing."""
+    key = next(stages.calls(Size(1))).arguments["public_key"]
+    noise: dict[str, Any] = {"noise": effort.noise.registers(providers=3), "maximum_frequency": 10, "threads": 1}
+    arguments = {"own": [], "received": [], "output": "noise", "public_key": key, **noise}
+    yardstick.measure()
+    timing = timed(Call(stages.SETUP, "llv2_setup", arguments), folder)
+    (folder / "noise").unlink()
+    yield "noise", summed(stages.SETUP, "noise register", timing.result, [timing])
+    yardstick.measure()
+    timing = timed(Call("hash to curve", "hash_to_curve", {"texts": effort.texts}), folder)
+    yield "h2c", summed("hash to curve", "text", timing.result, [timing])
+
+
+def _row(target: Target, timing: StageTiming | None, u: float) -> dict[str, Any]:
+    """`ratio_u` is what required and aim are compared with. A row that was not measured has nulls."""
+    ratio = None
+    if timing and target.id == "run-noise":
+        ratio = timing.cpu / u * REFERENCE_U
+    elif timing:
+        ratio = timing.cpu / timing.items * 1e6 / u
+    return {
+        "id": target.id,
+        "work": target.work,
+        "unit": target.unit,
+        "items": timing.items if timing else None,
+        "seconds_cpu": timing.cpu if timing else None,
+        "ratio_u": ratio,
+        "required": target.required,
+        "aim": target.aim,
+        "met": None if ratio is None else ratio <= target.required,
+        "peak_rss": timing.peak if timing else None,
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """The rows for people."""
+    existing = {target.id: target.existing for target in TARGETS}
+    lines = [
+        f"{'id':<10}{'work':<43}{'existing':>9}{'required':>9}{'aim':>7}{'measured':>10}{'met':>5}{'items':>9}{'MiB':>5}"
+    ]
+    for row in results["rows"]:
+        start = f"{row['id']:<10}{row['work']:<43}{existing[row['id']]:>9g}{row['required']:>9g}{row['aim']:>7g}"
+        if row["ratio_u"] is None:
+            lines.append(f"{start}  not measured: it takes too long for make bench-quick; run make bench")
+            continue
+        met = "yes" if row["met"] else "no"
+        lines.append(f"{start}{row['ratio_u']:>10.3g}{met:>5}{row['items']:>9,}{row['peak_rss'] / 2**20:>5.0f}")
+    u, median, tuples, kept = (
+        results[key] for key in ("u_us", "u_us_median", "tuples_per_register", "kept_tuples_per_register")
+    )
+    lines += [
+        "",
+        f"In U per item; run-noise in seconds of processor time, scaled to U = {REFERENCE_U} us. Processor time of one "
+        "thread, bytes in",
+        "to bytes out, 3 data providers, maximum frequency 10. MiB: peak resident size of the stage's process.",
+        f"U = {u:.1f} us (median {median:.1f} us): one EC_POINT_mul of a P-256 point by {results['libcrypto']}.",
+        f"The run has {tuples:.2f} tuples and {kept:.2f} kept tuples an input register.",
+        f"{results['machine']['processor']}, load {results['machine']['load']}.",
+    ]
+    return "\n".join(lines)
