@@ -203,11 +203,15 @@ impl<K: Kernel> Batch<K> {
         K::negate_where(&mut self.y, &lanes);
     }
 
-    /// Of `count` batches in a row, the points that digit `position` names lane by lane.
-    pub(crate) fn entry(&self, digits: &Digits, position: usize, count: usize) -> Self {
-        let mut entry = Self::empty(self.len() / count);
-        self.select(&mut entry.x, &mut entry.y, digits, position, count);
-        entry
+    /// Of `count` batches in a row, the points that digit `position` names lane by lane, of one after the other of `digits`.
+    pub(crate) fn entries(&self, digits: &[Digits], position: usize, count: usize) -> Self {
+        let length = self.len() / count;
+        let mut entries = Self::empty(digits.len() * length);
+        let places = entries.x.chunks_exact_mut(length).zip(entries.y.chunks_exact_mut(length));
+        for (digits, (x, y)) in digits.iter().zip(places) {
+            self.select(x, y, digits, position, count);
+        }
+        entries
     }
 
     /// The same for the first lanes of a batch.

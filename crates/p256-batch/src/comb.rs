@@ -48,15 +48,15 @@ impl<K: Kernel> Comb<K> {
         tables.collect::<Result<_, _>>().map(Self)
     }
 
-    /// A product a lane.
-    pub(crate) fn multiply(&self, digits: &Digits, scratch: &mut Scratch<K>) -> Result<Batch<K>, Exceptional> {
+    /// For each of several digits of the points' lanes a batch of products, all in one.
+    pub(crate) fn multiply(&self, digits: &[Digits], scratch: &mut Scratch<K>) -> Result<Batch<K>, Exceptional> {
         let mut sum: Option<Batch<K>> = None;
         for step in (0..TABLES_APART).rev() {
             if let Some(sum) = &mut sum {
                 sum.double(scratch);
             }
             for (number, table) in self.0.iter().enumerate() {
-                let term = table.entry(digits, number * TABLES_APART + step, ENTRIES);
+                let term = table.entries(digits, number * TABLES_APART + step, ENTRIES);
                 match &mut sum {
                     None => sum = Some(term),
                     Some(sum) => sum.add(&term, scratch)?,

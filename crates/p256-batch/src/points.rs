@@ -248,14 +248,27 @@ impl Points {
         (self.part(0..position), self.part(position..self.len()))
     }
 
-    /// The point at a secret position: every point is read.
-    pub fn select(&self, position: usize) -> Point {
-        let mut selected = Self::zeros(1);
-        for (candidate, place) in (0u64..).zip(0..self.len()) {
-            let here = candidate.ct_eq(&(position as u64)).unwrap_u8().wrapping_neg();
-            selected.assign_where(here, 0, self, place);
+    /// For each secret position the point there: every point is read.
+    #[must_use]
+    pub fn select_each(&self, positions: &[usize]) -> Self {
+        let mut selected = Self::zeros(positions.len());
+        for (place, position) in positions.iter().enumerate() {
+            for (candidate, from) in (0u64..).zip(0..self.len()) {
+                let here = candidate.ct_eq(&(*position as u64)).unwrap_u8().wrapping_neg();
+                selected.assign_where(here, place, self, from);
+            }
         }
-        selected.get(0)
+        selected
+    }
+
+    /// Another point in the places that are marked.
+    #[must_use]
+    pub fn replaced_where(mut self, marked: &[bool], point: Point) -> Self {
+        let point = Self::from_iter([point]);
+        for (place, marked) in marked.iter().enumerate() {
+            self.assign_where(u8::from(*marked).wrapping_neg(), place, &point, 0);
+        }
+        self
     }
 
     /// Takes over a point where the mask is 0xff.
@@ -435,15 +448,15 @@ fn multiply<K: Kernel>(points: &Points, scalars: &[Scalar]) -> Points {
 fn multiply_several<K: Kernel>(points: &Points, scalars: &[Scalar], count: usize) -> Points {
     let batch = points.without_infinity().batch::<K>();
     let mut products = Points::zeros(scalars.len());
-    let (mut x, mut y) = (vec![Element::ZERO; points.len()], vec![Element::ZERO; points.len()]);
+    let lanes = batch.len() * K::LANES;
+    let (mut x, mut y) = (vec![Element::ZERO; lanes * count], vec![Element::ZERO; lanes * count]);
     let scratch = &mut Scratch::new();
+    let columns = |column| Digits::of_comb(scalars.iter().skip(column).step_by(count), lanes);
+    let digits: Vec<Digits> = (0..count).map(columns).collect();
     let computed = Comb::new(&batch, scratch).and_then(|comb| {
-        for column in 0..count {
-            let digits = Digits::of_comb(scalars.iter().skip(column).step_by(count), batch.len() * K::LANES);
-            comb.multiply(&digits, scratch)?.store(&mut x, &mut y);
-            for (row, (x, y)) in x.iter().zip(&y).enumerate() {
-                (products.x[row * count + column], products.y[row * count + column]) = (*x, *y);
-            }
+        comb.multiply(&digits, scratch)?.store(&mut x, &mut y);
+        for (place, row, column) in (0..scalars.len()).map(|place| (place, place / count, place % count)) {
+            (products.x[place], products.y[place]) = (x[column * lanes + row], y[column * lanes + row]);
         }
         Ok(())
     });

@@ -113,6 +113,14 @@ impl Scalars {
         gathered
     }
 
+    /// These scalars, then those.
+    #[must_use]
+    pub fn chain(&self, others: &Self) -> Self {
+        let mut all = Self::with_capacity(self.len() + others.len());
+        all.0.extend(self.0.iter().chain(others.0.iter()));
+        all
+    }
+
     /// Scalar by scalar products.
     #[must_use]
     pub fn times_each(&self, others: &Self) -> Self {

@@ -67,19 +67,12 @@ impl Encryption {
         };
         let indexes = hashed(&mut registers.iter().map(|register| register.index));
         let keys = hashed(&mut registers.iter().map(|register| register.stored_key));
-        let keys: Points = registers
-            .iter()
-            .enumerate()
-            .map(|(position, register)| if register.stored_key <= 0 { self.destroyed } else { keys.get(position) })
-            .collect();
         let cap = self.counts.len() as i64;
-        let counts: Points = registers
-            .iter()
-            .map(|register| {
-                let count = self.counts.select(register.frequency.clamp(1, cap) as usize - 1);
-                if register.stored_key <= 0 { self.destroyed } else { count }
-            })
-            .collect();
+        let frequencies: Vec<usize> =
+            registers.iter().map(|register| register.frequency.clamp(1, cap) as usize - 1).collect();
+        let counts = self.counts.select_each(&frequencies);
+        let destroyed: Vec<bool> = registers.iter().map(|register| register.stored_key <= 0).collect();
+        let [keys, counts] = [keys, counts].map(|points| points.replaced_where(&destroyed, self.destroyed));
         for (column, offset, plaintexts) in [(0, INDEX, indexes), (1, KEY, keys), (2, COUNT, counts)] {
             let ciphertexts: Ciphertexts = self.key.encrypt(&plaintexts, &scalars.column(3, column));
             ciphertexts.encode_into(records, REGISTER_SIZE, offset)?;
