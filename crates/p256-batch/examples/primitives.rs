@@ -23,7 +23,7 @@ fn time<T>(name: &str, items: usize, mut operation: impl FnMut() -> T) {
 
 fn main() {
     println!("kernel: {:?}", *CHOICE);
-    for count in [64, 256, 1024] {
+    for count in [64, 512, 2048] {
         println!("{count} points");
         let numbers: Vec<String> = (0..count).map(|number| number.to_string()).collect();
         let p = hash_all_to_curve_vartime(&numbers);

@@ -21,9 +21,9 @@ use zeroize::Zeroize;
 pub const POINT_SIZE: usize = 33;
 
 /// Points that share an inversion.
-pub(crate) const CHUNK: usize = 1024;
+pub(crate) const CHUNK: usize = 2048;
 /// The same where each has a large table.
-const COMB_CHUNK: usize = 256;
+const COMB_CHUNK: usize = 512;
 
 /// A byte string that is not a point: wrong form, x out of range, not on the curve, or infinity.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
