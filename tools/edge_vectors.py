@@ -2,7 +2,7 @@
 
     python tools/edge_vectors.py
 
-The choice of scalars and points is ours, the answers are libcrypto's. Scalars and coordinates are big-endian hexadecimal.
+The choice of scalars and points is ours, the answers are libcrypto's. All numbers are big-endian hexadecimal.
 """
 
 from __future__ import annotations
@@ -147,8 +147,7 @@ def point_encodings(crypto: Libcrypto, points: list[int]) -> Iterator[bytes]:
             yield encoding + b"\0"
             yield from (bytes([first]) + encoding[1:] for first in (0, 1, 2, 3, 4, 5, 6, 7, 0x82, 0xFF))
             yield encoding[:-1] + bytes([encoding[-1] ^ 1])
-        x, y = encoding[1:33], int.from_bytes(encoding[33:])
-        yield b"\4" + x + (P - y).to_bytes(32)
+        yield b"\4" + encoding[1:33] + (P - int.from_bytes(encoding[33:])).to_bytes(32)
     yield from (b"", b"\0", b"\2", b"\4", bytes(33), bytes(65), b"\4" + bytes(64), b"\xff" * 33, b"\xff" * 65)
 
 

@@ -23,6 +23,12 @@ def test_hash_to_curve_gives_the_recorded_points() -> None:
         assert native.hash_to_curve(text.encode()).hex() == row["point"]
 
 
+def test_hashing_all_at_once_gives_the_recorded_points_in_their_order() -> None:
+    rows = load("hash_to_curve")["hash_to_curve_sha256"]
+    points = native.hash_all_to_curve([bytes.fromhex(row["input"]) for row in rows])
+    assert points.hex() == "".join(row["point"] for row in rows)
+
+
 def test_both_encodings_of_a_point_give_the_compressed_one() -> None:
     for row in load("hash_to_curve")["hash_to_curve_sha256"]:
         assert native.check_point(bytes.fromhex(row["point_uncompressed"])).hex() == row["point"]

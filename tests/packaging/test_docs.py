@@ -14,7 +14,7 @@ from gristmill.cli.main import COMMANDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 FOR_ANALYSTS = ["consortium", "measure", "synth"]
-OF_DUCHIES = sorted(set(COMMANDS) - {"demo", "keys", *FOR_ANALYSTS})
+OF_DUCHIES = sorted(set(COMMANDS) - {"bench", "demo", "keys", *FOR_ANALYSTS})
 
 
 def flags(command: str) -> set[str]:
@@ -37,6 +37,7 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     [
         *(("running-a-duchy.md", command) for command in OF_DUCHIES),
         *(("tutorial.md", command) for command in FOR_ANALYSTS),
+        ("performance.md", "bench"),
     ],
 )
 def test_every_flag_of_a_command_is_named(page: str, command: str) -> None:
@@ -44,7 +45,10 @@ def test_every_flag_of_a_command_is_named(page: str, command: str) -> None:
     assert flags(command) - named == set()
 
 
-@pytest.mark.parametrize("page", ["running-a-duchy.md", "tutorial.md", "mission.md", "architecture.md", "errors.md"])
+PAGES = ["running-a-duchy.md", "tutorial.md", "mission.md", "architecture.md", "errors.md", "performance.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_flag_that_is_named_exists(page: str) -> None:
     everything = {flag for command in COMMANDS for flag in flags(command)}
     everything |= {"--name", "--help", "--duchy"}

@@ -33,6 +33,15 @@ fn products() -> impl Iterator<Item = (Point, Vec<u8>)> {
     points.zip(rows(&VECTORS["products"])).map(|(point, row)| (point, rows(row).iter().flat_map(bytes).collect()))
 }
 
+/// All points, and each scalar with the products of them.
+fn columns() -> (Points, Vec<(SecretScalar, Vec<u8>)>) {
+    let (points, rows): (Vec<Point>, Vec<_>) = products().unzip();
+    let scalars = scalars();
+    let column = |number: usize| rows.iter().flat_map(move |row| &row[number * POINT_SIZE..][..POINT_SIZE]).copied();
+    let columns = (0..scalars.len()).map(|number| (scalars.get(number), column(number).collect()));
+    (Points::from_iter(points), columns.collect())
+}
+
 fn encoded(points: &Points) -> Vec<u8> {
     let mut target = vec![0; points.len() * POINT_SIZE];
     points.encode_into(&mut target, PACKED).unwrap();
@@ -77,27 +86,22 @@ fn every_point_times_its_own_scalar_is_what_libcrypto_finds() {
 
 #[test]
 fn every_point_times_one_scalar_is_what_libcrypto_finds() {
-    let (points, expected): (Vec<Point>, Vec<_>) = products().unzip();
-    let points = Points::from_iter(points);
-    for (number, position) in (0..scalars().len()).zip((0..).step_by(POINT_SIZE)) {
-        let column: Vec<u8> = expected.iter().flat_map(|row| &row[position..position + POINT_SIZE]).copied().collect();
-        assert_eq!(encoded(&points.times(&scalars().get(number))), column);
+    let (points, expected) = columns();
+    for (scalar, expected) in expected {
+        assert_eq!(encoded(&points.times(&scalar)), expected);
     }
 }
 
 #[test]
 fn joint_sums_are_the_products_added_up() {
-    let all = scalars();
-    for (point, expected) in products() {
-        let base = Points::from_iter([point]);
-        for (number, position) in (0..all.len()).zip((0..).step_by(POINT_SIZE)) {
-            let product = Points::decode(&expected[position..position + POINT_SIZE], PACKED).unwrap();
-            let (one, scalar) = (SecretScalar::from_be_bytes(&[1]).unwrap(), all.get(number));
-            let nothing = base.combine(&scalar, &product, &one.negated()); // k P - (k P)
-            assert!(nothing.get(0).is_infinity());
-            let twice = base.combine(&scalar, &product, &one); // k P + (k P)
-            assert_eq!(encoded(&twice), encoded(&product.plus(&product)));
-        }
+    let (points, expected) = columns();
+    for (scalar, expected) in expected {
+        let products = Points::decode(&expected, PACKED).unwrap();
+        let (once, twice) = Points::combine(&points, &points, &scalar, &scalar);
+        assert_eq!(encoded(&once), expected);
+        assert_eq!(encoded(&twice), encoded(&products.plus(&products)));
+        let (_, nothing) = Points::combine(&points, &points, &scalar, &scalar.negated());
+        assert!((0..points.len()).all(|position| nothing.get(position).is_infinity()));
     }
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gristmill.bench.targets import TARGETS
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _STEP, _BAR = 760, 260, 80, 70, 26, 14
+_WIDTH, _LEFT, _RIGHT, _TOP, _STEP, _BAR = 820, 320, 90, 70, 26, 14
 
 
 def chart(results: dict[str, Any]) -> str:

@@ -140,7 +140,7 @@ def table(results: dict[str, Any]) -> str:
             lines.append(f"{start}  not measured: it takes too long for make bench-quick; run make bench")
             continue
         met = "yes" if row["met"] else "no"
-        lines.append(f"{start}{row['ratio_u']:>10.3g}{met:>5}{row['items']:>9,}{row['peak_rss'] / 2**20:>5.0f}")
+        lines.append(f"{start}{row['ratio_u']:>10.4g}{met:>5}{row['items']:>9,}{row['peak_rss'] / 2**20:>5.0f}")
     u, median, tuples, kept = (
         results[key] for key in ("u_us", "u_us_median", "tuples_per_register", "kept_tuples_per_register")
     )

@@ -14,6 +14,7 @@ LIMIT = 600
 """Bytes a file may have: less than a certificate has, and what else commands write first."""
 COMMANDS = {
     "keys make": ("new", "--duchy=a", "--duchy=b", "--data-provider=c"),
+    "bench": ("--registers=20",),
     "synth": ("new",),
     "measure": ("--events=a=a.csv", "--events=b=b.csv"),
     "measure ": ("--events=a=a.csv", "--events=b=b.csv", "--json"),

@@ -1,0 +1,108 @@
+"""A stage's memory does not grow with the sketch: peak resident sizes of processes that run one stage each."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill import _native as native
+from gristmill.bench import stages
+from gristmill.bench.stages import Call, Size
+from gristmill.bench.timing import REGISTER_SIZE, timed
+
+MIB = 1 << 20
+PROVIDERS = 3
+SORTING = {"llv2_setup", "llv2_blind_registers", "llv2_join_registers", "llv2_decrypt_flags"}
+GIB = 1 << 30
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a peak counts what came before the stage")
+
+
+def peaks(folder: Path, registers: int, block: int | None = None, sort_memory: int | None = None) -> dict[str, int]:
+    """Bytes at every call at a duchy of a whole measurement of so many registers, all data providers' together."""
+    found: dict[str, int] = {}
+    for number, call in enumerate(stages.calls(Size(registers // PROVIDERS, PROVIDERS, threads=2))):
+        sorting = {"sort_memory": sort_memory} if call.function in SORTING else {}
+        timing = timed(replace(call, arguments=call.arguments | {"block": block} | sorting), folder)
+        if call.stage != stages.EDP:  # it is given its registers as a list, which grows with the sketch
+            found[f"{number} {call.stage}"] = timing.peak
+        for name in call.inputs:
+            (folder / name).unlink()
+    return found
+
+
+def growth(small: dict[str, int], large: dict[str, int]) -> dict[str, float]:
+    """MiB by which each call's peak is larger."""
+    return {name: round((large[name] - peak) / MIB, 1) for name, peak in small.items()}
+
+
+def test_no_stage_grows_from_3000_to_12000_registers_with_little_memory_for_blocks_and_sorting(tmp_path: Path) -> None:
+    """The real sizes take minutes, so here the memory for sorting is a 64th of the usual. Runs of one size differ by up
+    to 0.5 MiB; a stage that held all registers would grow by 1.7 MiB, and one that held the tuples by 1.3 MiB."""
+    little: dict[str, Any] = {"block": 128, "sort_memory": MIB // 8}
+    grown = growth(peaks(tmp_path, 3_000, **little), peaks(tmp_path, 12_000, **little))
+    assert len(grown) == 12
+    assert {name: more for name, more in grown.items() if more > 1} == {}
+
+
+def test_the_setup_phase_of_a_million_registers_takes_little_more_than_of_100_000(tmp_path: Path) -> None:
+    """Usual settings. The registers are a thousand over and over, which neither reading nor sorting them notices."""
+    small, large = (setup_peak(tmp_path, registers) for registers in (100_000, 1_000_000))
+    assert (large - small) / MIB <= 16
+
+
+@pytest.mark.long
+def test_no_stage_of_a_million_registers_takes_much_more_than_of_100_000(tmp_path: Path) -> None:
+    """Usual settings and real sketches: three of 333,333 registers, and three of 33,333."""
+    grown = growth(peaks(tmp_path, 100_000), peaks(tmp_path, 1_000_000))
+    assert {name: more for name, more in grown.items() if more > 16} == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("function", ["llv2_setup", "llv2_blind_registers"])
+def test_more_than_two_gib_of_registers_take_less_than_256_mib_and_16_per_thread(tmp_path: Path, function: str) -> None:
+    registers = 11_000_000
+    assert registers * REGISTER_SIZE > 2 * GIB
+    run = setup_peak if function == "llv2_setup" else blind_peak
+    assert run(tmp_path, registers) / MIB < 256 + 2 * 16
+    assert (tmp_path / "output").stat().st_size == registers * REGISTER_SIZE
+
+
+def setup_peak(folder: Path, registers: int) -> int:
+    (folder / "output").unlink(missing_ok=True)
+    own = repeated(folder, registers)
+    arguments = {"own": own, "received": [], "noise": None, "maximum_frequency": 10}
+    arguments |= {"output": "output", "threads": 2, "public_key": native.generate_key_pair()[1].hex()}
+    return timed(Call(stages.SETUP, "llv2_setup", arguments), folder).peak
+
+
+def blind_peak(folder: Path, registers: int) -> int:
+    inputs = repeated(folder, registers)
+    secret, public = native.generate_key_pair()
+    arguments = {"inputs": inputs, "output": "output", "threads": 2}
+    arguments |= {"secret_key": secret.hex(), "public_key": public.hex()}
+    return timed(Call(stages.PHASE_ONE_WORKER, "llv2_blind_registers", arguments), folder).peak
+
+
+def repeated(folder: Path, registers: int) -> list[str]:
+    """A file of a thousand encrypted registers, over and over."""
+    thousand = folder / "thousand"
+    thousand.unlink(missing_ok=True)
+    native.encrypt_sketch(
+        [(index, 1, 1) for index in range(1000)],
+        output=str(thousand),
+        public_key=native.generate_key_pair()[1],
+        maximum_frequency=10,
+        randomness=native.Randomness.operating_system(),
+        threads=1,
+        progress=native.Progress(),
+    )
+    some = thousand.read_bytes()
+    with (folder / "registers").open("wb") as file:
+        for _ in range(registers // 1000):
+            file.write(some)
+    return ["registers"]
