@@ -2,7 +2,7 @@
 
     python tools/edge_vectors.py
 
-The choice of scalars and points is ours, the answers are libcrypto's. All numbers are big-endian hexadecimal.
+The choice of scalars and points is ours, the answers are libcrypto's. Scalars and coordinates are big-endian hex.
 """
 
 from __future__ import annotations

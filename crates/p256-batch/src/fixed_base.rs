@@ -21,10 +21,7 @@ trait Multiplier: Send + Sync {
 
 struct Tables<K: Kernel>(Vec<K::Table>);
 
-impl<K: Kernel> Multiplier for Tables<K>
-where
-    K::Table: Send + Sync,
-{
+impl<K: Kernel> Multiplier for Tables<K> {
     fn multiples(&self, scalars: &[Scalar], x: &mut [Element], y: &mut [Element]) -> Result<(), Exceptional> {
         let digits = Digits::of_each(scalars, K::WINDOW, vectors::<K>(scalars.len()) * K::LANES);
         Batch::<K>::of_base(&self.0, &digits, &mut Scratch::new())?.store(x, y);
@@ -65,11 +62,7 @@ impl FixedBase {
     }
 }
 
-fn tables<K: Kernel>(base: ProjectivePoint) -> Box<dyn Multiplier>
-where
-    K: 'static,
-    K::Table: Send + Sync,
-{
+fn tables<K: Kernel>(base: ProjectivePoint) -> Box<dyn Multiplier> {
     let positions = 256usize.div_ceil(K::WINDOW);
     let bases = std::iter::successors(Some(base), |base| Some((0..K::WINDOW).fold(*base, |point, _| point.double())));
     let bases = Points::from_iter(bases.take(positions).map(Point));

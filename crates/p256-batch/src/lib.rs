@@ -19,7 +19,7 @@ mod points;
 mod scalars;
 
 pub use fixed_base::FixedBase;
-pub use kernel::{CHOICE, Choice};
 pub use hash_to_curve::{hash_all_to_curve_vartime, hash_to_curve_vartime};
+pub use kernel::{CHOICE, Choice};
 pub use points::{Column, DecodeError, EncodeError, POINT_SIZE, Point, Points};
 pub use scalars::{InvalidScalar, Scalars, SecretScalar};

@@ -19,11 +19,11 @@ use zeroize::Zeroize;
 pub(crate) const BLOCK: usize = 8;
 
 /// Vectors of LANES numbers. Slices of one call have equal lengths.
-pub(crate) trait Kernel: Sized {
+pub(crate) trait Kernel: Sized + 'static {
     /// LANES numbers, reduced.
     type Vector: Copy + Zeroize;
     /// Multiples of one point for `look_up`.
-    type Table;
+    type Table: Send + Sync;
     const LANES: usize;
     /// log2 of twice the entries of a table.
     const WINDOW: usize;
