@@ -140,6 +140,7 @@ features! {
     /// a b / R, below 2p if a b <= 16 p^2. Limb by limb of a; -1/p = 1 modulo 2^52, so the lowest limb itself says how often p
     /// is to be added: m p = -m + m 2^96 + m 2^192 + m (2^256 - 2^224).
     #[inline]
+    #[allow(clippy::needless_range_loop)] // with iterators the compiler keeps the limbs in memory
     fn product(a: &Vector, b: &Vector) -> Vector {
         let zero = _mm512_setzero_si512();
         let mask = _mm512_set1_epi64(MASK);
@@ -150,15 +151,14 @@ features! {
         );
         let mut t = [zero; LIMBS];
         let mut top;
-        for x in a.0 {
+        for i in 0..LIMBS {
+            let x = a.0[i];
             t[0] = _mm512_madd52lo_epu64(t[0], x, b.0[0]);
             let m = _mm512_and_si512(t[0], mask);
             let carry = _mm512_srli_epi64::<BITS>(t[0]);
-            for (t, b) in t.iter_mut().zip(b.0).skip(1) {
-                *t = _mm512_madd52lo_epu64(*t, x, b);
-            }
-            for (t, b) in t[1..].iter_mut().zip(b.0) {
-                *t = _mm512_madd52hi_epu64(*t, x, b);
+            for j in 1..LIMBS {
+                t[j] = _mm512_madd52lo_epu64(t[j], x, b.0[j]);
+                t[j] = _mm512_madd52hi_epu64(t[j], x, b.0[j - 1]);
             }
             top = _mm512_madd52hi_epu64(zero, x, b.0[LIMBS - 1]);
             t[1] = _mm512_madd52lo_epu64(_mm512_add_epi64(t[1], carry), m, p1);
