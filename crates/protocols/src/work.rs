@@ -8,8 +8,8 @@ use rayon::prelude::*;
 /// Bytes of a block for each thread unless the caller chooses how many items it has. At most four blocks are in memory.
 const BLOCK_PER_THREAD: usize = 2 << 20;
 
-/// Items that one thread works on at once: enough to share an inversion, few enough to spread over the threads.
-const CHUNK: usize = 1024;
+/// Bytes of records that one thread works on at once: enough to share an inversion, few enough to spread over the threads.
+const CHUNK: usize = 32 << 10;
 
 /// The threads, block size and progress of one stage function.
 pub struct Work<'a> {
@@ -122,12 +122,13 @@ impl<'a> Work<'a> {
         T: Send,
         F: Fn(u64, &mut [u8]) -> Result<T> + Sync,
     {
+        let records = (CHUNK / record).max(1);
         self.run(|| {
-            let chunks = block.par_chunks_mut(CHUNK * record).enumerate();
+            let chunks = block.par_chunks_mut(records * record).enumerate();
             chunks
                 .map(|(number, chunk)| {
                     self.progress.check()?;
-                    let start = first + (number * CHUNK) as u64;
+                    let start = first + (number * records) as u64;
                     let result = operation(start, chunk).map_err(|error| error.after(start))?;
                     self.progress.advance((chunk.len() / record) as u64);
                     Ok(result)

@@ -1,0 +1,81 @@
+//! What is done with bytes from outside, a function each. None may panic, whatever the bytes.
+//!
+//! Both the targets of cargo-fuzz and the test `fuzz` call them, the latter on records of which some points are valid.
+
+use protocols::estimator::Sketch;
+use protocols::keys::{check_point, combine_public_keys, public_element};
+use protocols::llv2::*;
+use protocols::progress::Progress;
+use protocols::randomness::Randomness;
+use protocols::work::Work;
+use std::sync::LazyLock;
+
+/// The secret of the stages' duchy. With so small a one, points that decrypt to infinity are easily made.
+pub const SECRET: &[u8] = &[1];
+static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| public_element(SECRET).unwrap().to_vec());
+const MAXIMUM_FREQUENCY: i64 = 4;
+
+/// Runs a stage on a file of these bytes; either it refuses them and leaves no output, or there is one.
+fn run<T>(bytes: &[u8], stage: impl Fn(Stage<'_>) -> protocols::error::Result<T>) {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = [folder.path().join("input")];
+    let output = folder.path().join("output");
+    std::fs::write(&inputs[0], bytes).unwrap();
+    let (randomness, progress) = (Randomness::operating_system(), Progress::default());
+    let work = Work::new(1, Some(3), &progress).unwrap();
+    let sort_memory = 2 * TUPLE_SIZE as u64;
+    let result = stage(Stage { inputs: &inputs, output: output.clone(), randomness: &randomness, work, sort_memory });
+    assert_eq!(result.is_ok(), output.exists());
+}
+
+/// A requisition of a data provider, in the setup phase.
+pub fn sketch(bytes: &[u8]) {
+    run(bytes, |stage| setup(&stage, &[], None, MAXIMUM_FREQUENCY, None));
+}
+
+/// Registers from another duchy, in each phase that takes some.
+pub fn register_vector(bytes: &[u8]) {
+    run(bytes, |stage| setup(&Stage { inputs: &[], ..stage }, stage.inputs, None, MAXIMUM_FREQUENCY, None));
+    run(bytes, |stage| blind_registers(&stage, SECRET, &KEY));
+    run(bytes, |stage| join_registers(&stage, SECRET, &KEY, 2, None));
+}
+
+/// Tuples from another duchy.
+pub fn tuple_vector(bytes: &[u8]) {
+    run(bytes, |stage| decrypt_flags(&stage, SECRET, &KEY, &KEY, None));
+    run(bytes, |stage| {
+        let sketch = Sketch { decay_rate: 12.0, size: 1000, sampling_width: 1.0 };
+        let maximum_frequency = MAXIMUM_FREQUENCY;
+        let measurement = Measurement { maximum_frequency, sketch, reach_baseline: None, noise: None };
+        estimate_reach(&stage, SECRET, &KEY, &measurement)
+    });
+}
+
+/// A matrix from another duchy.
+pub fn matrix_vector(bytes: &[u8]) {
+    run(bytes, |stage| decrypt_counts(&stage, SECRET));
+    run(bytes, |stage| {
+        estimate_frequency(stage.inputs, &stage.work, SECRET, MAXIMUM_FREQUENCY, None)?;
+        std::fs::write(&stage.output, "").unwrap(); // this stage writes nothing itself
+        Ok(())
+    });
+}
+
+/// Elements of public keys: one, and two to be combined.
+pub fn public_key(bytes: &[u8]) {
+    if let Ok(point) = check_point(bytes) {
+        assert_eq!(check_point(&point).unwrap(), point);
+    }
+    let _ = combine_public_keys(&[bytes]);
+    let _ = combine_public_keys(&[bytes, &KEY]);
+    let _ = combine_public_keys(&[&bytes[..bytes.len() / 2], &bytes[bytes.len() / 2..]]);
+    run(&[], |stage| blind_registers(&stage, SECRET, bytes));
+}
+
+/// A secret scalar.
+pub fn scalar(bytes: &[u8]) {
+    if let Ok(element) = public_element(bytes) {
+        assert_eq!(check_point(&element).unwrap(), element);
+    }
+    run(&[], |stage| decrypt_counts(&stage, bytes));
+}
