@@ -8,8 +8,8 @@ use rayon::prelude::*;
 /// Bytes of a block for each thread unless the caller chooses how many items it has. At most four blocks are in memory.
 const BLOCK_PER_THREAD: usize = 2 << 20;
 
-/// Bytes of records that one thread works on at once: enough to share an inversion, few enough to spread over the threads.
-const CHUNK: usize = 32 << 10;
+/// Bytes of records that one thread works on at once, at most: about a thousand registers, whose points share each inversion.
+const CHUNK: usize = 200 << 10;
 
 /// The threads, block size and progress of one stage function.
 pub struct Work<'a> {
@@ -122,7 +122,8 @@ impl<'a> Work<'a> {
         T: Send,
         F: Fn(u64, &mut [u8]) -> Result<T> + Sync,
     {
-        let records = (CHUNK / record).max(1);
+        let share = (block.len() / record).div_ceil(self.pool.current_num_threads());
+        let records = (CHUNK / record).min(share).max(1);
         self.run(|| {
             let chunks = block.par_chunks_mut(records * record).enumerate();
             chunks

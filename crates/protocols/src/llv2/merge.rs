@@ -23,7 +23,7 @@ pub const FIRST_GROUP_DRAW: u64 = 3;
 pub const PER_GROUP: u64 = 3;
 
 /// Groups that a thread works on at once.
-const GROUPS: usize = 512;
+const GROUPS: usize = 1024;
 
 /// Rows with the same index.
 #[derive(Clone, Copy)]

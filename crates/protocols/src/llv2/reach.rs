@@ -101,10 +101,11 @@ struct Flags {
 }
 
 fn test_flags(records: &[u8], secret: &SecretScalar) -> Result<Vec<Flags>> {
-    let [mut a, mut b, mut c] = [Vec::new(), Vec::new(), Vec::new()];
-    for (tests, offset) in [&mut a, &mut b, &mut c].into_iter().zip(FLAGS) {
-        *tests = Ciphertexts::decode(records, TUPLE_SIZE, offset)?.zero_tests(secret);
-    }
-    Ciphertexts::decode(records, TUPLE_SIZE, TUPLE_COUNT)?; // here, where it is known which record it is
-    Ok(a.iter().zip(&b).zip(&c).map(|((a, b), c)| Flags { kept: *a && !*b && !*c, blind: *c }).collect())
+    let tuples = records.len() / TUPLE_SIZE;
+    let decode = |offset| Ciphertexts::decode(records, TUPLE_SIZE, offset);
+    let flags = FLAGS.into_iter().map(decode).collect::<Result<Vec<_>>>()?;
+    decode(TUPLE_COUNT)?; // here, where it is known which record it is
+    let tests = Ciphertexts::chain(&flags).zero_tests(secret);
+    let (a, (b, c)) = (&tests[..tuples], tests[tuples..].split_at(tuples));
+    Ok(a.iter().zip(b).zip(c).map(|((a, b), c)| Flags { kept: *a && !*b && !*c, blind: *c }).collect())
 }
