@@ -3,6 +3,7 @@ and everywhere a limit on the size of files, which the system enforces in the sa
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -37,9 +38,15 @@ class Mounted:
         self._ballast = directory / ".ballast"
 
     def fill(self, *processes: int, room: int = ROOM) -> None:
-        free = os.statvfs(self.directory)
         with self._ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - room)
+            while True:
+                free = os.statvfs(self.directory)
+                try:
+                    os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - room)
+                    return
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:  # else somebody wrote between the question and the answer
+                        raise
 
     def make_room(self, *processes: int) -> None:
         self._ballast.unlink(missing_ok=True)
