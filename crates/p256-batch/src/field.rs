@@ -1,5 +1,6 @@
 //! Numbers modulo p = 2^256 - 2^224 + 2^192 + 2^96 - 1: four 64-bit limbs, least significant first, constant time.
 
+use crate::inverse::inverse;
 use zeroize::DefaultIsZeroes;
 
 /// An integer below p.
@@ -11,6 +12,8 @@ impl DefaultIsZeroes for Element {}
 pub(crate) const P: [u64; 4] = [u64::MAX, 0xffff_ffff, 0, 0xffff_ffff_0000_0001];
 /// 2^512 mod p: a product with it in the Montgomery form with R = 2^256 takes a number into that form.
 const R_SQUARED: [u64; 4] = [3, 0xffff_fffb_ffff_ffff, u64::MAX - 1, 0x4_ffff_fffd];
+/// 2^768 mod p: a product with it takes the inverse of x 2^256 to that of x, in Montgomery form.
+const R_CUBED: [u64; 4] = [0xffff_fffd_0000_000a, 0xffff_ffed_ffff_fff7, 0x5_ffff_fffc, 0x18_0000_0001];
 /// 1 in Montgomery form: 2^256 mod p.
 const ONE: [u64; 4] = [1, 0xffff_ffff_0000_0000, u64::MAX, 0xffff_fffe];
 
@@ -101,22 +104,9 @@ impl Montgomery {
         Self(add(&difference, &P.map(|limb| limb & mask)).0)
     }
 
-    /// This to the power 2^count.
-    fn squared(self, count: usize) -> Self {
-        (0..count).fold(self, |power, _| power.times(power))
-    }
-
-    /// 1/x by Fermat, x^(p - 2); 0 for 0.
+    /// 1/x; 0 for 0.
     pub(crate) fn inverse(self) -> Self {
-        let x2 = self.squared(1).times(self);
-        let x3 = x2.squared(1).times(self);
-        let x6 = x3.squared(3).times(x3);
-        let x12 = x6.squared(6).times(x6);
-        let x15 = x12.squared(3).times(x3);
-        let x30 = x15.squared(15).times(x15);
-        let x32 = x30.squared(2).times(x2);
-        let high = x32.squared(32).times(self).squared(128).times(x32);
-        high.squared(32).times(x32).squared(30).times(x30).squared(2).times(self)
+        Self(inverse(&self.0)).times(Self(R_CUBED))
     }
 }
 
@@ -184,4 +174,36 @@ fn multiply(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
         extra += carry;
     }
     reduce_once([t[4], t[5], t[6], t[7]], extra)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn zero_has_no_inverse_and_gives_zero() {
+        assert!(Montgomery::default().inverse().to_element().is_zero());
+    }
+
+    #[test]
+    fn the_constants_are_powers_of_two() {
+        let double = |x: Montgomery| x.plus(x);
+        let power = |exponent: usize| (0..exponent).fold(Montgomery([1, 0, 0, 0]), |x, _| double(x)).0;
+        assert_eq!(power(256), ONE);
+        assert_eq!(power(512), R_SQUARED);
+        assert_eq!(power(768), R_CUBED);
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_times_its_inverse_is_one(limbs: [u64; 4], few in 0usize..5, minus: bool) {
+            let mut limbs = limbs;
+            limbs.iter_mut().skip(few).for_each(|limb| *limb = 0);
+            limbs[0] |= 1;
+            let value = Element(reduce_once(limbs, 0));
+            let value = if minus { value.opposite() } else { value }.to_montgomery();
+            prop_assert!(value.times(value.inverse()) == Montgomery::ONE);
+        }
+    }
 }
