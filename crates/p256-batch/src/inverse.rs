@@ -81,12 +81,12 @@ impl Signed {
         result
     }
 
-    /// The same modulo p for x and y between -2p and p, of which the result is one: c is what clears the lowest limb. As p = -1 modulo
-    /// 2^62, that is the limb itself.
+    /// The same modulo p, between -2p and p if x and y are and |a| + |b| <= 2^62: c is what clears the lowest limb, which is that limb
+    /// itself as p = -1 modulo 2^62, and at most what makes x and y positive and more than 2^62 less.
     fn combination_modulo_p(a: i64, x: &Self, b: i64, y: &Self) -> Self {
         let c = (a & (x.0[LIMBS - 1] >> 63)) + (b & (y.0[LIMBS - 1] >> 63));
         let lowest = a.wrapping_mul(x.0[0]).wrapping_add(b.wrapping_mul(y.0[0]));
-        Self::combination(a, x, b, y, c + (lowest.wrapping_sub(c) & MASK))
+        Self::combination(a, x, b, y, c - (c.wrapping_sub(lowest) & MASK))
     }
 
     /// All ones if negative, else zero.
