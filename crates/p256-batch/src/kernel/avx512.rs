@@ -121,8 +121,8 @@ features! {
     #[inline]
     fn combine(a: &Vector, constant: &Vector, b: &Vector) -> [__m512i; LIMBS] {
         let mut limbs = [_mm512_setzero_si512(); LIMBS];
-        for i in 0..LIMBS {
-            limbs[i] = _mm512_sub_epi64(_mm512_add_epi64(a.0[i], constant.0[i]), b.0[i]);
+        for (limb, ((a, constant), b)) in limbs.iter_mut().zip(a.0.iter().zip(constant.0).zip(b.0)) {
+            *limb = _mm512_sub_epi64(_mm512_add_epi64(*a, constant), b);
         }
         limbs
     }
@@ -155,11 +155,11 @@ features! {
             t[0] = _mm512_madd52lo_epu64(t[0], x, b.0[0]);
             let m = _mm512_and_si512(t[0], mask);
             let carry = _mm512_srli_epi64::<BITS>(t[0]);
-            for j in 1..LIMBS {
-                t[j] = _mm512_madd52lo_epu64(t[j], x, b.0[j]);
+            for (t, b) in t.iter_mut().zip(b.0).skip(1) {
+                *t = _mm512_madd52lo_epu64(*t, x, b);
             }
-            for j in 0..LIMBS - 1 {
-                t[j + 1] = _mm512_madd52hi_epu64(t[j + 1], x, b.0[j]);
+            for (t, b) in t.iter_mut().skip(1).zip(b.0) {
+                *t = _mm512_madd52hi_epu64(*t, x, b);
             }
             top = _mm512_madd52hi_epu64(zero, x, b.0[LIMBS - 1]);
             t[1] = _mm512_madd52lo_epu64(_mm512_add_epi64(t[1], carry), m, p1);

@@ -4,7 +4,8 @@
 //! of a formula is a loop of its own over a block of vectors: the products of one vector depend on each other, those of
 //! different vectors do not, and the processor overlaps them.
 //!
-//! Bounds: every vector that an operation returns is *reduced* (below 2p), and every one that it takes must be. Differences
+//! Bounds: every vector that an operation returns is *reduced* (at most 2p, with limbs as the kernel says), and every one that it
+//! takes must be. Differences
 //! and sums, which are larger, live only inside an operation.
 
 #[cfg(target_arch = "x86_64")]
