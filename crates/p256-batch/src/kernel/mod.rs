@@ -5,8 +5,7 @@
 //! different vectors do not, and the processor overlaps them.
 //!
 //! Bounds: every vector that an operation returns is *reduced* (at most 2p, with limbs as the kernel says), and every one that it
-//! takes must be. Differences
-//! and sums, which are larger, live only inside an operation.
+//! takes must be. Differences and sums, which are larger, live only inside an operation.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
