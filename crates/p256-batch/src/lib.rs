@@ -14,6 +14,7 @@ mod digits;
 mod field;
 mod fixed_base;
 mod hash_to_curve;
+mod inverse;
 mod kernel;
 mod points;
 mod scalars;

@@ -107,3 +107,17 @@ fn the_specification_vectors_of_hash_to_curve_hold() {
         assert_eq!(bytes.map(|byte| format!("{byte:02x}")).concat(), point);
     }
 }
+
+/// The choice of a kernel holds for a process: this one starts another for each.
+#[test]
+fn all_of_this_holds_on_every_kernel() {
+    const VARIABLE: &str = "GRISTMILL_P256_KERNEL";
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    let tests = std::env::current_exe().unwrap();
+    for kernel in ["portable", "avx2", "avx512"] {
+        let status = std::process::Command::new(&tests).env(VARIABLE, kernel).status().unwrap();
+        assert!(status.success(), "the tests fail on the kernel {kernel}");
+    }
+}

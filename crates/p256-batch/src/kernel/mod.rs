@@ -4,12 +4,16 @@
 //! of a formula is a loop of its own over a block of vectors: the products of one vector depend on each other, those of
 //! different vectors do not, and the processor overlaps them.
 //!
-//! Bounds: every vector that an operation returns is *reduced* (below 2p), and every one that it takes must be. Differences
-//! and sums, which are larger, live only inside an operation.
+//! Bounds: every vector that an operation returns is *reduced* (at most 2p, with limbs as the kernel says), and every one that it
+//! takes must be. Differences and sums, which are larger, live only inside an operation.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod portable;
+#[cfg(test)]
+mod tests;
 
 use crate::field::Element;
 use std::sync::LazyLock;
@@ -69,17 +73,23 @@ pub(crate) trait Kernel: Sized + 'static {
 pub enum Choice {
     /// 64-bit integers, everywhere.
     Portable,
+    /// AVX2, four lanes.
+    Avx2,
     /// AVX-512 with 52-bit multiply-add (IFMA), eight lanes.
     Avx512,
 }
 
-/// The fastest that the processor has, or the one that the variable `GRISTMILL_P256_KERNEL` names (portable, avx512), if the
-/// processor has it.
+/// The fastest that the processor has, or the one that the variable `GRISTMILL_P256_KERNEL` names (portable, avx2, avx512), if
+/// the processor has it.
 pub static CHOICE: LazyLock<Choice> = LazyLock::new(|| {
     let wanted = std::env::var("GRISTMILL_P256_KERNEL").unwrap_or_default();
     #[cfg(target_arch = "x86_64")]
-    if wanted != "portable" && avx512::available() {
-        return Choice::Avx512;
+    match wanted.as_str() {
+        "portable" => {}
+        "avx2" if avx2::available() => return Choice::Avx2,
+        _ if avx512::available() => return Choice::Avx512,
+        _ if avx2::available() => return Choice::Avx2,
+        _ => {}
     }
     let _ = wanted;
     Choice::Portable
@@ -89,6 +99,8 @@ pub static CHOICE: LazyLock<Choice> = LazyLock::new(|| {
 macro_rules! dispatch {
     ($function:ident ( $($argument:expr),* $(,)? )) => {
         match *$crate::kernel::CHOICE {
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernel::Choice::Avx2 => $function::<$crate::kernel::avx2::Avx2>($($argument),*),
             #[cfg(target_arch = "x86_64")]
             $crate::kernel::Choice::Avx512 => $function::<$crate::kernel::avx512::Avx512>($($argument),*),
             _ => $function::<$crate::kernel::portable::Portable>($($argument),*),

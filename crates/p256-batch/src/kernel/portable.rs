@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use crate::field::{Element, Montgomery};
+use std::hint::black_box;
 use zeroize::Zeroizing;
 
 /// See the module.
@@ -9,6 +10,7 @@ pub(crate) struct Portable;
 
 type Numbers = [Montgomery];
 
+#[inline(always)]
 fn three(x: Montgomery) -> Montgomery {
     x.plus(x).plus(x)
 }
@@ -22,15 +24,26 @@ fn choose(mask: u64, new: Montgomery, old: Montgomery) -> Montgomery {
     Montgomery(chosen)
 }
 
-/// All ones if two bytes are equal, else zero.
-fn equal(a: u8, b: u8) -> u64 {
+/// All ones if two bytes are equal, else zero. `ones` is all ones, which the compiler is not to know: else it could branch.
+fn equal(a: u8, b: u8, ones: u64) -> u64 {
     let different = u64::from(a ^ b);
-    std::hint::black_box(different.wrapping_sub(1) >> 63).wrapping_neg()
+    (different.wrapping_sub(1) >> 63).wrapping_neg() & ones
+}
+
+/// Adds up, by limbs, the one entry whose number is the index.
+fn pick<const N: usize>(entries: impl Iterator<Item = [u64; N]>, index: u8, ones: u64) -> [u64; N] {
+    let mut picked = [0; N];
+    for (number, entry) in (0u8..).zip(entries) {
+        let mask = equal(number, index, ones);
+        picked.iter_mut().zip(entry).for_each(|(limb, entry)| *limb |= entry & mask);
+    }
+    picked
 }
 
 impl Kernel for Portable {
     type Vector = Montgomery;
-    type Table = Zeroizing<Vec<[Montgomery; 2]>>;
+    /// x, then y.
+    type Table = Zeroizing<Vec<[u64; 8]>>;
     const LANES: usize = 1;
     const WINDOW: usize = 5;
 
@@ -57,7 +70,7 @@ impl Kernel for Portable {
     }
 
     fn square(a: &mut Numbers, count: usize) {
-        a.iter_mut().for_each(|a| (0..count).for_each(|_| *a = a.times(*a)));
+        a.iter_mut().for_each(|a| (0..count).for_each(|_| *a = a.squared()));
     }
 
     fn multiply_by_difference(c: &mut Numbers, a: &Numbers, b: &Numbers) {
@@ -70,12 +83,12 @@ impl Kernel for Portable {
 
     fn multiply_by_tangent(s: &mut Numbers, x: &Numbers) {
         let three_ = three(Montgomery::ONE);
-        s.iter_mut().zip(x).for_each(|(s, x)| *s = s.times(three(x.times(*x)).minus(three_)));
+        s.iter_mut().zip(x).for_each(|(s, x)| *s = s.times(three(x.squared()).minus(three_)));
     }
 
     fn square_minus(out: &mut Numbers, s: &Numbers, a: &Numbers, b: &Numbers) {
         for (out, (s, (a, b))) in out.iter_mut().zip(s.iter().zip(a.iter().zip(b))) {
-            *out = s.times(*s).minus(*a).minus(*b);
+            *out = s.squared().minus(*a).minus(*b);
         }
     }
 
@@ -87,33 +100,36 @@ impl Kernel for Portable {
 
     fn curve(out: &mut Numbers, x: &Numbers, b: &Montgomery) {
         for (out, x) in out.iter_mut().zip(x) {
-            *out = x.times(*x).minus(three(Montgomery::ONE)).times(*x).plus(*b);
+            *out = x.squared().minus(three(Montgomery::ONE)).times(*x).plus(*b);
         }
     }
 
     fn negate_where(a: &mut Numbers, lanes: &[u8]) {
-        let zero = Montgomery::default();
-        a.iter_mut().zip(lanes).for_each(|(a, lane)| *a = choose(equal(*lane, 0xff), zero.minus(*a), *a));
+        let (zero, ones) = (Montgomery::default(), black_box(u64::MAX));
+        a.iter_mut().zip(lanes).for_each(|(a, lane)| *a = choose(equal(*lane, 0xff, ones), zero.minus(*a), *a));
     }
 
     fn table(x: &[Element], y: &[Element]) -> Self::Table {
-        Zeroizing::new(x.iter().zip(y).map(|(x, y)| [x.to_montgomery(), y.to_montgomery()]).collect())
+        let entry = |(x, y): (&Element, &Element)| {
+            let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (x.to_montgomery().0, y.to_montgomery().0);
+            [x0, x1, x2, x3, y0, y1, y2, y3]
+        };
+        Zeroizing::new(x.iter().zip(y).map(entry).collect())
     }
 
     fn look_up(table: &Self::Table, indices: &[u8], x: &mut Numbers, y: &mut Numbers) {
+        let ones = black_box(u64::MAX);
         for (index, (x, y)) in indices.iter().zip(x.iter_mut().zip(y)) {
-            for (entry, [entry_x, entry_y]) in (0u8..).zip(table.iter()) {
-                let mask = equal(entry, *index);
-                (*x, *y) = (choose(mask, *entry_x, *x), choose(mask, *entry_y, *y));
-            }
+            let [x0, x1, x2, x3, y0, y1, y2, y3] = pick(table.iter().copied(), *index, ones);
+            (*x, *y) = (Montgomery([x0, x1, x2, x3]), Montgomery([y0, y1, y2, y3]));
         }
     }
 
     fn select(out: &mut Numbers, entries: &Numbers, indices: &[u8], stride: usize) {
+        let ones = black_box(u64::MAX);
         for (lane, (out, index)) in out.iter_mut().zip(indices).enumerate() {
-            for (number, entry) in (0u8..).zip(entries[lane..].iter().step_by(stride)) {
-                *out = choose(equal(number, *index), *entry, *out);
-            }
+            let own = entries[lane..].iter().step_by(stride).map(|entry| entry.0);
+            *out = Montgomery(pick(own, *index, ones));
         }
     }
 }
