@@ -16,6 +16,8 @@ mod fixed_base;
 mod hash_to_curve;
 mod inverse;
 mod kernel;
+#[doc(hidden)]
+pub mod memcheck;
 mod points;
 mod scalars;
 
