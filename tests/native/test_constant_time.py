@@ -37,8 +37,9 @@ def under_valgrind(program: Path, kernel: str, *arguments: str) -> subprocess.Co
     environment = os.environ | {"GRISTMILL_P256_KERNEL": kernel}
     done = subprocess.run(valgrind, env=environment, capture_output=True, text=True, check=False)
     used = done.stdout.partition("\n")[0]
-    if used != f"kernel: {kernel.capitalize()}":
-        pytest.skip(f"this processor cannot run the kernel {kernel} ({used}): {done.stderr}")
+    if kernel == "avx2" and used == "kernel: Portable":
+        pytest.skip("this processor has no AVX2")
+    assert used == f"kernel: {kernel.capitalize()}", done.stdout + done.stderr
     return done
 
 

@@ -70,6 +70,19 @@ fn multiply(public: &Points, plaintexts: &Points) {
     finish("single points", encodings(&Points::from_iter(single)));
 }
 
+/// Scalars so small that some make an addition exceptional, and the whole batch is computed another way.
+fn multiply_by_small_scalars(plaintexts: &Points) {
+    let mut small = Scalars::with_capacity(POINTS);
+    for number in 1..=POINTS as u8 {
+        let mut bytes = [number];
+        make_secret(&mut bytes);
+        small.push(&SecretScalar::from_be_bytes(&bytes).expect("a scalar"));
+    }
+    finish("times_each, small scalars", encodings(&plaintexts.times_each(&small)));
+    finish("times_several, small scalars", encodings(&plaintexts.times_several(&small, 1)));
+    finish("multiply_by_each, small scalars", encodings(&FixedBase::generator().multiply_by_each(&small)));
+}
+
 fn select(public: &Points, plaintexts: &Points) {
     let mut positions: [usize; 8] = std::array::from_fn(|place| (place * 11) % POINTS);
     make_secret(&mut positions);
@@ -99,6 +112,9 @@ fn infinities(public: &Points, plaintexts: &Points) {
     finish("times_each, with infinities", filled(some.times_each(&scalars(0..POINTS))));
     let all = some.times_several(&scalars(0..POINTS), 1);
     finish("times_several, with infinities", filled(all));
+    let (u, e) = Points::combine(public, &some, &scalar(4), &scalar(5));
+    finish("combine, with infinities, u", encodings(&u));
+    finish("combine, with infinities, e", encodings(&e));
 }
 
 fn compare(public: &Points, plaintexts: &Points) {
@@ -136,6 +152,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         None => {
             multiply(&public, &plaintexts);
+            multiply_by_small_scalars(&plaintexts);
             select(&public, &plaintexts);
             sum(&public, &plaintexts);
             infinities(&public, &plaintexts);
