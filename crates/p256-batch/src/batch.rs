@@ -6,6 +6,7 @@
 use crate::digits::Digits;
 use crate::field::{Element, Montgomery};
 use crate::kernel::{BLOCK, Kernel};
+use crate::memcheck::declassified;
 use zeroize::Zeroize;
 
 /// An addition met a point and itself, or its opposite.
@@ -304,7 +305,8 @@ fn invert_elements(values: &mut [Element]) -> Result<(), Exceptional> {
         before.push(product);
         product = product.times(value.to_montgomery());
     }
-    if product.to_element().is_zero() {
+    // That a batch is exceptional shows: with honest points that is as unlikely as to guess a scalar.
+    if declassified(product.to_element().is_zero()) {
         return Err(Exceptional);
     }
     let mut inverse = product.inverse();

@@ -47,6 +47,11 @@ impl Element {
         self.0.iter().fold(0, |any, limb| any | limb) == 0
     }
 
+    /// 0 only for equal numbers; `==` may stop at the first limb that differs.
+    pub(crate) fn difference(self, other: Self) -> u64 {
+        self.0.iter().zip(other.0).fold(0, |any, (a, b)| any | (a ^ b))
+    }
+
     /// p minus this, 0 for 0.
     pub(crate) fn opposite(self) -> Self {
         let (difference, _) = subtract(&P, &self.0);

@@ -5,7 +5,9 @@
 //! them `batch` has the point formulas, `kernel` the vectors of field elements. Scalars, single points and exceptional sums
 //! are the RustCrypto crate `p256`'s.
 //!
-//! Operations on scalars and points take the same time whatever their values; what does not says `vartime` in its name.
+//! Operations on scalars and points take the same time whatever their values; what does not says `vartime` in its name. What
+//! shows all the same: whether bytes are a scalar or a point, whether a batch has an infinity where that has to be known, and
+//! which sums are exceptional. `memcheck::declassified` marks these, and valgrind finds others (`examples/constant_time.rs`).
 
 mod batch;
 mod comb;
@@ -16,6 +18,8 @@ mod fixed_base;
 mod hash_to_curve;
 mod inverse;
 mod kernel;
+#[doc(hidden)]
+pub mod memcheck;
 mod points;
 mod scalars;
 

@@ -4,14 +4,14 @@ use crate::batch::{Batch, Exceptional, Scratch, VARIABLE_WINDOW};
 use crate::comb::Comb;
 use crate::decompress::decompress;
 use crate::digits::Digits;
-use crate::field::Element;
+use crate::field::{Element, limbs_from_be_bytes};
 use crate::kernel::{Kernel, dispatch};
+use crate::memcheck::{declassified, make_secret};
 use crate::scalars::{Scalars, SecretScalar};
-use p256::elliptic_curve::BatchNormalize;
 use p256::elliptic_curve::group::Group;
 use p256::elliptic_curve::ops::LinearCombination;
 use p256::elliptic_curve::point::AffineCoordinates;
-use p256::elliptic_curve::subtle::ConstantTimeEq;
+use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -149,10 +149,9 @@ impl Points {
 
     /// Writes points from `first` on.
     pub(crate) fn put(&mut self, first: usize, points: impl Iterator<Item = ProjectivePoint>) {
-        let projective: Vec<ProjectivePoint> = points.collect();
-        let affine: Vec<AffinePoint> = ProjectivePoint::batch_normalize(projective.as_slice());
-        for (place, point) in (first..).zip(&affine) {
-            let [x, y] = [point.x(), point.y()].map(|bytes| Element::from_be_bytes(&bytes).expect("below p"));
+        // One inversion a point: the crate's shared one branches on the product of them all.
+        for (place, point) in (first..).zip(points.map(|point| point.to_affine())) {
+            let [x, y] = [point.x(), point.y()].map(|bytes| Element(limbs_from_be_bytes(&bytes)));
             (self.x[place], self.y[place]) = (x, y);
             self.infinite[place] = point.is_identity().unwrap_u8().wrapping_neg();
         }
@@ -185,8 +184,9 @@ impl Points {
 
     /// Writes the compressed points into a column.
     pub fn encode_into(&self, bytes: &mut [u8], column: Column) -> Result<(), EncodeError> {
-        if self.infinite.iter().fold(0, |any, infinite| any | infinite) != 0 {
-            let position = self.infinite.iter().position(|infinite| *infinite != 0).unwrap_or_default();
+        // What is encoded leaves, and so does the error.
+        if self.any_infinity() {
+            let position = self.infinite.iter().position(|infinite| declassified(*infinite != 0)).unwrap_or_default();
             return Err(EncodeError { position });
         }
         for (record, (x, y)) in bytes.chunks_exact_mut(column.stride).zip(self.x.iter().zip(&self.y)) {
@@ -209,12 +209,18 @@ impl Points {
 
     /// The point at a position.
     pub fn get(&self, position: usize) -> Point {
-        if self.infinite[position] != 0 {
-            return Point::infinity();
-        }
+        let infinite = Choice::from(self.infinite[position] & 1);
         let [x, y] = [&self.x, &self.y].map(|values| FieldBytes::from(values[position].to_be_bytes()));
-        let point: Option<AffinePoint> = AffinePoint::from_coordinates(&x, &y).into();
-        Point(point.expect("a point of a batch is on the curve").into())
+        let point = AffinePoint::from_coordinates(&x, &y);
+        // Always so.
+        assert!(declassified((point.is_some() | infinite).into()), "a point of a batch is on the curve");
+        let point = point.unwrap_or(AffinePoint::IDENTITY);
+        Point(ProjectivePoint::conditional_select(&point.into(), &ProjectivePoint::IDENTITY, infinite))
+    }
+
+    /// Whether there is a point at infinity, which may be known.
+    fn any_infinity(&self) -> bool {
+        declassified(self.infinite.iter().fold(0, |any, infinite| any | infinite) != 0)
     }
 
     /// The same point `count` times.
@@ -373,11 +379,10 @@ impl Points {
     pub fn equals(&self, other: &Self) -> Vec<bool> {
         assert_eq!(self.len(), other.len(), "batches of equal length");
         let same = |place: usize| {
-            let different = |a: &Element, b: &Element| a.0.iter().zip(&b.0).fold(0, |any, (a, b)| any | (a ^ b));
             let finite = !(self.infinite[place] | other.infinite[place]);
-            let differences = different(&self.x[place], &other.x[place]) | different(&self.y[place], &other.y[place]);
+            let differences = self.x[place].difference(other.x[place]) | self.y[place].difference(other.y[place]);
             let coordinates = differences & (finite as i8) as i64 as u64;
-            coordinates == 0 && self.infinite[place] == other.infinite[place]
+            (coordinates == 0) & (self.infinite[place] == other.infinite[place])
         };
         (0..self.len()).map(same).collect()
     }
@@ -478,9 +483,8 @@ fn combine<K: Kernel>(u: &Points, e: &Points, [a, b]: [&Scalar; 2]) -> (Points, 
     let (digits_a, digits_b) =
         (Digits::of_one(a, VARIABLE_WINDOW, 2 * lanes), Digits::of_one(b, VARIABLE_WINDOW, 2 * lanes));
     let (mut x, mut y) = (vec![Element::ZERO; 2 * lanes], vec![Element::ZERO; 2 * lanes]);
-    let finite = [u, e].iter().all(|points| points.infinite.iter().all(|infinite| *infinite == 0));
     let both = halves_u.chain(&halves_e);
-    let computed = finite && {
+    let computed = !(u.any_infinity() | e.any_infinity()) && {
         let result = both.multiply_jointly(&digits_a, &digits_b, offsets(), &mut Scratch::new());
         result.map(|result| result.store(&mut x, &mut y)).is_ok()
     };
@@ -505,6 +509,7 @@ fn combine<K: Kernel>(u: &Points, e: &Points, [a, b]: [&Scalar; 2]) -> (Points, 
 fn offsets() -> [(Element, Element); 2] {
     let mut bytes = zeroize::Zeroizing::new([0; 64]);
     getrandom::fill(bytes.as_mut()).expect("the operating system gives randomness");
+    make_secret(bytes.as_mut());
     let offset = Point::generator().times(&SecretScalar::from_uniform_bytes(&bytes).expect("not zero"));
     let back = (0..252).fold(offset.0, |point, _| point.double());
     let pair = Points::from_iter([offset, Point(-back)]);
@@ -524,8 +529,9 @@ fn add<K: Kernel>(sums: &mut Points, a: &Points, b: &Points, range: Range<usize>
     let mut batch = left.batch::<K>();
     let mut exceptional = Vec::new();
     if batch.add(&right.batch::<K>(), scratch).is_err() {
-        // A point and itself or its opposite: only what somebody sent to bring it about.
-        for place in (0..left.len()).filter(|place| left.x[*place] == right.x[*place]) {
+        // A point and itself or its opposite: only what somebody sent to bring it about. Which they are shows.
+        let exceptions = |place: &usize| declassified(left.x[*place].difference(right.x[*place]) == 0);
+        for place in (0..left.len()).filter(exceptions).collect::<Vec<_>>() {
             exceptional.push((place, left.get(place).plus(right.get(place))));
         }
         for (place, _) in &exceptional {

@@ -1,5 +1,6 @@
 //! Secret scalars: integers modulo the group order n, wiped when dropped, without Debug or Display.
 
+use crate::memcheck::declassified;
 use p256::Scalar;
 use p256::elliptic_curve::ff::{Field, FromUniformBytes, PrimeField};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -29,8 +30,7 @@ impl SecretScalar {
         }
         let mut padded = Zeroizing::new([0u8; 32]);
         padded[32 - bytes.len()..].copy_from_slice(bytes);
-        let scalar: Option<Scalar> = Scalar::from_repr((*padded).into()).into();
-        Self::nonzero(scalar.ok_or(InvalidScalar)?)
+        Self::nonzero(Scalar::from_repr((*padded).into()).unwrap_or(Scalar::ZERO))
     }
 
     /// Reduces 64 uniform bytes; the distance from uniform is below 2^-255. Zero (probability 2^-256) is refused.
@@ -40,11 +40,12 @@ impl SecretScalar {
 
     fn nonzero(scalar: Scalar) -> Result<Self, InvalidScalar> {
         let secret = Self(scalar);
-        if bool::from(secret.0.is_zero()) { Err(InvalidScalar) } else { Ok(secret) }
+        // Whether a scalar is refused shows to whoever gave it.
+        if declassified(secret.0.is_zero().into()) { Err(InvalidScalar) } else { Ok(secret) }
     }
 
     /// Big-endian bytes without leading zeros. The length shows how many leading bytes are zero.
-    pub fn to_minimal_be_bytes(&self) -> Zeroizing<Vec<u8>> {
+    pub fn to_minimal_be_bytes_vartime(&self) -> Zeroizing<Vec<u8>> {
         let repr = Zeroizing::new(<[u8; 32]>::from(self.0.to_repr()));
         let zeros = repr.iter().take_while(|byte| **byte == 0).count();
         Zeroizing::new(repr[zeros..].to_vec())

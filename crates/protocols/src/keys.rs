@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// A fresh key pair from the operating system: secret (big-endian, no leading zeros) and element.
 pub fn generate_key_pair() -> Result<(Zeroizing<Vec<u8>>, [u8; POINT_SIZE])> {
     let secret = Randomness::operating_system().begin()?.scalar(0)?;
-    Ok((secret.to_minimal_be_bytes(), generator().multiply(&secret).encode()?))
+    Ok((secret.to_minimal_be_bytes_vartime(), generator().multiply(&secret).encode()?))
 }
 
 /// The public element of a secret.

@@ -61,8 +61,8 @@ fn wide_numbers_leave_the_remainder_that_libcrypto_finds() {
         let (wide, remainder) = (bytes(&row[0]), bytes(&row[1]));
         match SecretScalar::from_uniform_bytes(&wide.try_into().unwrap()) {
             Ok(scalar) => assert_eq!(
-                *scalar.to_minimal_be_bytes(),
-                *SecretScalar::from_be_bytes(&remainder).unwrap().to_minimal_be_bytes()
+                *scalar.to_minimal_be_bytes_vartime(),
+                *SecretScalar::from_be_bytes(&remainder).unwrap().to_minimal_be_bytes_vartime()
             ),
             Err(_) => assert_eq!(remainder, [0; 32]),
         }

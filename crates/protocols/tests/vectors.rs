@@ -74,7 +74,7 @@ fn the_pohlig_hellman_cipher_encrypts_as_recorded() {
     let vectors = load("ec_commutative_cipher");
     for cipher in rows(&vectors["ciphers"]) {
         let key = SecretScalar::from_be_bytes(&bytes(&cipher["key_given"])).unwrap();
-        assert_eq!(*key.to_minimal_be_bytes(), bytes(&cipher["key_exported"]));
+        assert_eq!(*key.to_minimal_be_bytes_vartime(), bytes(&cipher["key_exported"]));
         for row in rows(&cipher["encrypt"]) {
             let hashed = hash_to_curve_vartime(&bytes(&row["plaintext"]));
             assert_eq!(hashed.encode().unwrap().to_vec(), bytes(&row["decrypted_point"]));
