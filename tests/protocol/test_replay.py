@@ -80,6 +80,19 @@ def test_the_script_prints_a_line_a_stage_from_any_directory(tmp_path: Path) -> 
     assert f"{plain} setup_phase worker1 skipped: protocol not built yet" in printed
 
 
+@pytest.mark.parametrize("kernel", ["portable", "avx2", "avx512"])
+def test_every_path_of_the_curve_arithmetic_replays_the_recorded_runs(kernel: str) -> None:
+    """On a processor that lacks one of them its fastest other is taken."""
+    script = Path(__file__).with_name("replay.py")
+    command = [sys.executable, str(script), *(str(DIRECTORY / name) for name in LLV2_RUNS)]
+    environment = os.environ | {"GRISTMILL_P256_KERNEL": kernel}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stdout
+    printed = done.stdout.splitlines()
+    assert printed
+    assert {line.rsplit(" ", 1)[1] for line in printed} == {"ok"}
+
+
 def test_the_script_finds_the_projects_python_when_started_with_another() -> None:
     script = Path(__file__).with_name("replay.py")
     if sys.prefix == sys.base_prefix or Path(sys.prefix) != script.parents[2] / ".venv":
