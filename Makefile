@@ -24,7 +24,7 @@ help: prerequisites
 	@echo 'make demo [PERIOD=week|month|year]  measure real events among three duchies on this machine'
 	@echo 'make dev          make .venv with everything built into it'
 	@echo 'make test         all tests but the long ones'
-	@echo 'make test-long    the long ones'
+	@echo 'make test-long    the long ones, one after another: they measure times'
 	@echo 'make lint         formatting, types, layers, lints, generated code is current'
 	@echo 'make proto        generate the message classes from proto/'
 	@echo 'make wheel        build a wheel into dist/'
@@ -60,7 +60,7 @@ test: dev
 
 .PHONY: test-long
 test-long: dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m long --timeout 3600
+	$(BIN)/pytest -m long --timeout 3600
 
 .PHONY: lint
 lint: dev
