@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import erf, exp, log, pi, sqrt
 
-_QUANTILE = 1.959963984540054
-_UNIFORM_VARIANCE = 1 / 12
+QUANTILE = 1.959963984540054
+UNIFORM_VARIANCE = 1 / 12
 _UNIFORM_DECAY = 0.01  # below this the registers are taken as equally probable
 
 
@@ -28,6 +28,8 @@ class Interval:
 
 def noise_variance(mechanism: str, epsilon: float, delta: float, sensitivity: float) -> float:
     """The variance of all duchies' noise together, in registers; it does not depend on how many they are."""
+    if mechanism == "NONE":
+        return 0.0
     if epsilon <= 0 or delta <= 0:
         raise ValueError(f"epsilon {epsilon} and delta {delta} must be positive")
     if mechanism == "DISCRETE_GAUSSIAN":
@@ -35,7 +37,7 @@ def noise_variance(mechanism: str, epsilon: float, delta: float, sensitivity: fl
     if mechanism == "GEOMETRIC":
         p = exp(-epsilon / sensitivity)
         return 2 * p / (1 - p) ** 2
-    raise ValueError(f"the noise mechanism {mechanism} does not belong to Liquid Legions v2")
+    raise ValueError(f"the noise mechanism {mechanism} belongs to no protocol of several duchies")
 
 
 def reach_interval(
@@ -51,7 +53,7 @@ def reach_interval(
     """The interval of a reach in people. The standard deviation is the one of section 7.4 at the measured reach."""
     noise = noise_variance(mechanism, epsilon, delta, sensitivity=1)
     deviation = sqrt(_Registers(decay_rate, sketch_size).reach_variance(reach, sampling_width, noise))
-    return Interval(max(0.0, reach - _QUANTILE * deviation), reach + _QUANTILE * deviation, deviation)
+    return Interval(max(0.0, reach - QUANTILE * deviation), reach + QUANTILE * deviation, deviation)
 
 
 def frequency_intervals(
@@ -76,14 +78,14 @@ def frequency_intervals(
     noise = noise_variance(mechanism, frequency_epsilon, frequency_delta, sensitivity=2)
     reach_variance = registers.reach_variance(reach, sampling_width, noise_variance(mechanism, epsilon, delta, 1))
     usable = registers.usable(reach * sampling_width)
-    too_small = reach - _QUANTILE * sqrt(reach_variance) <= 0 or usable < 1
+    too_small = reach - QUANTILE * sqrt(reach_variance) <= 0 or usable < 1
     usable_variance = registers.usable_variance(reach * sampling_width, sampling_width)
     shares = {bucket: distribution.get(bucket, 0.0) for bucket in range(1, maximum_frequency + 1)}
-    excess = {bucket: _excess(share * usable, sqrt(noise)) for bucket, share in shares.items()}
+    excess = {bucket: clamping_excess(share * usable, sqrt(noise)) for bucket, share in shares.items()}
     intervals = {}
     for bucket, share in shares.items():
         if too_small:
-            variance = _UNIFORM_VARIANCE
+            variance = UNIFORM_VARIANCE
         else:
             spread = share * (1 - share) / reach
             of_bucket = (share**2 - spread) * usable_variance + spread * usable * (reach - usable) + noise
@@ -93,13 +95,13 @@ def frequency_intervals(
             shift = (excess[bucket] - share * sum(excess.values())) / usable
             variance = max(0.0, variance) + shift**2
         deviation = sqrt(variance)
-        low, high = share - _QUANTILE * deviation, share + _QUANTILE * deviation
+        low, high = share - QUANTILE * deviation, share + QUANTILE * deviation
         intervals[bucket] = Interval(max(0.0, low), min(1.0, high), deviation)
     return intervals
 
 
-def _excess(count: float, deviation: float) -> float:
-    """How much max(0, count + noise) exceeds the count on average."""
+def clamping_excess(count: float, deviation: float) -> float:
+    """How much max(0, count + noise) exceeds the count on average, with normal noise of that standard deviation."""
     if deviation == 0:
         return 0.0
     scaled = count / deviation
