@@ -16,7 +16,7 @@ from gristmill.duchy.embedded import DuchySettings, RunningDuchy, serve_duchy
 from gristmill.secret import Secret
 from gristmill.trust import development
 from gristmill.trust.certificates import read_certificate
-from gristmill.trust.channels import Target, aio_channel, client_credentials
+from gristmill.trust.channels import Target, aio_channel, channel, client_credentials
 from gristmill.trust.development import DevelopmentKeys, Party
 from gristmill.trust.sealing import Sealer
 
@@ -42,23 +42,36 @@ class Duchy:
     def __init__(self, keys: DevelopmentKeys, name: str, running: RunningDuchy, blobs: LocalBlobs, root: Path) -> None:
         self.keys, self.name, self.running, self.blobs, self.blob_root = keys, name, running, blobs, root
         self._channels: list[grpc.aio.Channel] = []
+        self._synchronous: list[grpc.Channel] = []
 
     def channel(self, server: str, party: Party | None = None) -> grpc.aio.Channel:
         """To one of its servers; by default with its own certificate."""
-        me = self.keys.duchy(self.name)
-        credentials = client_credentials([read_certificate(me.root_file)], (party or me).tls)
-        port: int = getattr(self.running.ports, server)
-        opened = aio_channel(Target(f"127.0.0.1:{port}", me.cert_host, 10), credentials)
+        opened = aio_channel(self.target(server), self._credentials(party))
         self._channels.append(opened)
         return opened
+
+    def synchronous_channel(self, server: str, party: Party | None = None) -> grpc.Channel:
+        """The same for calls that stream requests: see streams.py."""
+        opened = channel(self.target(server), self._credentials(party))
+        self._synchronous.append(opened)
+        return opened
+
+    def target(self, server: str) -> Target:
+        return Target(f"127.0.0.1:{getattr(self.running.ports, server)}", self.keys.duchy(self.name).cert_host, 10)
+
+    def _credentials(self, party: Party | None) -> grpc.ChannelCredentials:
+        me = self.keys.duchy(self.name)
+        return client_credentials([read_certificate(me.root_file)], (party or me).tls)
 
     def files(self, prefix: str) -> list[Path]:
         """Every file below a key space, temporary ones included."""
         return sorted(path for path in (self.blob_root / prefix).rglob("*") if path.is_file())
 
     async def close(self) -> None:
-        for channel in self._channels:
-            await channel.close()
+        for each in self._synchronous:
+            each.close()
+        for opened in self._channels:
+            await opened.close()
 
 
 StartDuchy = Callable[..., Awaitable[Duchy]]
@@ -101,7 +114,8 @@ async def eventually(holds: Callable[[], Awaitable[bool]], *, seconds: float = 1
         await asyncio.sleep(0.02)
 
 
-async def refusal(call: Any) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
+async def refusal(call: Any) -> Any:
+    """The error of a call by either kind of client; it has `code()` and `details()`."""
+    with pytest.raises(grpc.RpcError) as caught:
         await call
     return caught.value

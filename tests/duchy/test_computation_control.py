@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import grpc
 import pytest
@@ -13,6 +14,7 @@ from duchy.conftest import Duchy, StartDuchy, eventually, refusal
 from duchy.facts import ID, computation
 from duchy.mills import confirm, publish_key, stage
 from duchy.stand_in import Kingdom
+from duchy.streams import stream
 from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import Target, aio_channel, client_credentials
 from wfa.measurement.internal.duchy import async_computation_control_service_pb2 as async_wire
@@ -88,8 +90,8 @@ async def send(
     requests: Sequence[control.AdvanceComputationRequest],
     metadata: Sequence[tuple[str, str]] = (),
 ) -> None:
-    stub = ComputationControlStub(duchy.channel("computation_control", duchy.keys.duchy(sender)))
-    await stub.AdvanceComputation(iter(requests), metadata=metadata, timeout=10)
+    stub = ComputationControlStub(duchy.synchronous_channel("computation_control", duchy.keys.duchy(sender)))
+    await stream(stub.AdvanceComputation, requests, metadata=metadata, timeout=10)
 
 
 async def test_deliveries_fill_the_slots_and_move_the_computation_on(confirming: Duchy) -> None:
@@ -131,8 +133,9 @@ async def test_another_duchys_message_is_denied(confirming: Duchy) -> None:
 
 
 async def test_a_data_providers_certificate_opens_no_peers_door(confirming: Duchy) -> None:
-    stub = ComputationControlStub(confirming.channel("computation_control", confirming.keys.data_provider("edp1")))
-    refused = await refusal(stub.AdvanceComputation(iter([header(), *chunks(BODY)]), timeout=10))
+    provider = confirming.keys.data_provider("edp1")
+    stub = ComputationControlStub(confirming.synchronous_channel("computation_control", provider))
+    refused = await refusal(stream(stub.AdvanceComputation, [header(), *chunks(BODY)], timeout=10))
     assert refused.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -206,13 +209,17 @@ async def test_a_sender_that_breaks_off_leaves_nothing(confirming: Duchy) -> Non
 async def test_a_sender_that_stalls_is_let_go(confirming: Duchy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gristmill.duchy.bodies.PATIENCE", 0.3)
 
-    async def stalling() -> AsyncIterator[control.AdvanceComputationRequest]:
+    let_go = threading.Event()
+
+    def stalling() -> Iterator[control.AdvanceComputationRequest]:
         yield header()
         yield chunks(BODY)[0]
-        await asyncio.sleep(5)
+        let_go.wait(5)
 
-    stub = ComputationControlStub(confirming.channel("computation_control", confirming.keys.duchy("worker1")))
-    refused = await refusal(stub.AdvanceComputation(stalling()))
+    peer = confirming.keys.duchy("worker1")
+    stub = ComputationControlStub(confirming.synchronous_channel("computation_control", peer))
+    refused = await refusal(stream(stub.AdvanceComputation, stalling()))
+    let_go.set()
     assert refused.code() is grpc.StatusCode.UNAVAILABLE
     assert confirming.files("computations") == []
 

@@ -11,6 +11,7 @@ import pytest
 from duchy.conftest import Duchy, StartDuchy, refusal
 from duchy.facts import ID, NONCES, REQUISITIONS, computation, fingerprint
 from duchy.stand_in import Kingdom
+from duchy.streams import stream
 from duchy.test_computation_control import in_stage, token_of
 from gristmill.duchy.pacing import Pace
 from wfa.measurement.api.v2alpha import requisition_fulfillment_service_pb2 as public
@@ -51,8 +52,9 @@ def requests(duchy: Duchy, body: bytes = BODY, **changes: Any) -> list[public.Fu
 
 async def fulfill(duchy: Duchy, messages: Sequence[public.FulfillRequisitionRequest], party: str = "edp1") -> int:
     by_name = {each.name: each for each in duchy.keys.parties}
-    stub = RequisitionFulfillmentStub(duchy.channel("requisition_fulfillment", by_name[party]))
-    return (await stub.FulfillRequisition(iter(messages), timeout=10)).state
+    stub = RequisitionFulfillmentStub(duchy.synchronous_channel("requisition_fulfillment", by_name[party]))
+    answer: public.FulfillRequisitionResponse = await stream(stub.FulfillRequisition, messages, timeout=10)
+    return answer.state
 
 
 async def test_a_sketch_is_kept_recorded_and_told_to_the_kingdom(duchy: Duchy, kingdom: Kingdom) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from duchy.conftest import Duchy, refusal
 from duchy.facts import NONCES, REQUISITIONS, computation, fingerprint
 from duchy.stand_in import Kingdom
 from duchy.state import state_of
+from duchy.streams import stream
 from duchy.test_computation_control import in_stage, token_of
 from duchy.test_fulfillment import BODY, duchy, fulfill, requests
 from wfa.measurement.api.v2alpha import requisition_fulfillment_service_pb2 as public
@@ -32,8 +34,9 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 async def fulfill_saying(
     duchy: Duchy, messages: Sequence[public.FulfillRequisitionRequest], metadata: Sequence[tuple[str, str]]
 ) -> None:
-    stub = RequisitionFulfillmentStub(duchy.channel("requisition_fulfillment", duchy.keys.data_provider("edp1")))
-    await stub.FulfillRequisition(iter(messages), timeout=10, metadata=metadata)
+    provider = duchy.keys.data_provider("edp1")
+    stub = RequisitionFulfillmentStub(duchy.synchronous_channel("requisition_fulfillment", provider))
+    await stream(stub.FulfillRequisition, messages, timeout=10, metadata=metadata)
 
 
 async def the_honest_one_still_works(duchy: Duchy, kingdom: Kingdom) -> None:
@@ -159,7 +162,15 @@ async def test_a_data_provider_that_says_nothing_is_let_go(
 ) -> None:
     monkeypatch.setattr("gristmill.duchy.bodies.PATIENCE", 0.3)
     before = await state_of(duchy, kingdom)
-    stub = RequisitionFulfillmentStub(duchy.channel("requisition_fulfillment", duchy.keys.data_provider("edp1")))
-    call = stub.FulfillRequisition(timeout=5)  # open, and nothing is written
-    assert (await refusal(call)).code() is grpc.StatusCode.UNAVAILABLE
+    let_go = threading.Event()
+
+    def silent() -> Iterator[public.FulfillRequisitionRequest]:
+        let_go.wait(5)
+        yield from ()
+
+    provider = duchy.keys.data_provider("edp1")
+    stub = RequisitionFulfillmentStub(duchy.synchronous_channel("requisition_fulfillment", provider))
+    refused = await refusal(stream(stub.FulfillRequisition, silent(), timeout=5))
+    let_go.set()
+    assert refused.code() is grpc.StatusCode.UNAVAILABLE
     assert await state_of(duchy, kingdom) == before

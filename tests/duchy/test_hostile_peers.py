@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ from duchy.facts import ID, computation
 from duchy.mills import confirm, publish_key
 from duchy.stand_in import Kingdom
 from duchy.state import state_of
+from duchy.streams import stream
 from duchy.test_computation_control import (
     BODY,
     ONE,
@@ -26,8 +28,7 @@ from duchy.test_computation_control import (
     send,
     token_of,
 )
-from gristmill.trust.certificates import read_certificate
-from gristmill.trust.channels import Target, channel, client_credentials
+from gristmill.mill.calls import code_of
 from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
     LiquidLegionsSketchAggregationV2 as Llv2,
 )
@@ -53,12 +54,6 @@ def of_another_protocol() -> control.AdvanceComputationRequest:
     request.header.name = f"computations/{ID}"
     request.header.reach_only_liquid_legions_v2.description = control.ReachOnlyLiquidLegionsV2.SETUP_PHASE_INPUT
     return request
-
-
-async def refusal_in_thread(call: Callable[[], object]) -> Any:
-    with pytest.raises(grpc.RpcError) as caught:
-        await asyncio.to_thread(call)
-    return caught.value
 
 
 async def honest_deliveries_still_work(duchy: Duchy) -> None:
@@ -126,10 +121,10 @@ async def test_malformed_streams_and_names_are_refused(confirming: Duchy, kingdo
 
 async def test_bytes_that_are_no_message_are_refused(confirming: Duchy, kingdom: Kingdom) -> None:
     before = await state_of(confirming, kingdom)
-    opened = confirming.channel("computation_control", confirming.keys.duchy("worker1"))
+    opened = confirming.synchronous_channel("computation_control", confirming.keys.duchy("worker1"))
     path = "/wfa.measurement.system.v1alpha.ComputationControl/AdvanceComputation"
     call: Any = opened.stream_unary(path)
-    refused = await refusal(call(iter([b"\xff" * 100]), timeout=10))
+    refused = await refusal(stream(call, [b"\xff" * 100], timeout=10))
     assert refused.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT)
     assert await state_of(confirming, kingdom) == before
     await honest_deliveries_still_work(confirming)
@@ -163,13 +158,9 @@ async def test_a_stream_without_end_is_refused_at_the_limit(
             sent += 1
             yield chunks(bytes(198_000), 198_000)[0]
 
-    # With a synchronous channel, as mills have: an asynchronous one may lose the status when a write fails first.
-    me, peer = confirming.keys.duchy("aggregator"), confirming.keys.duchy("worker1")
-    credentials = client_credentials([read_certificate(me.root_file)], peer.tls)
-    target = Target(f"127.0.0.1:{confirming.running.ports.computation_control}", me.cert_host)
-    with channel(target, credentials) as opened:
-        call = ComputationControlStub(opened).AdvanceComputation
-        refused = await refusal_in_thread(lambda: call(endless(), timeout=30))
+    peer = confirming.keys.duchy("worker1")
+    stub = ComputationControlStub(confirming.synchronous_channel("computation_control", peer))
+    refused = await refusal(stream(stub.AdvanceComputation, endless(), timeout=30))
     assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "more than 1980000 bytes" in str(refused.details())
     assert sent < 1000
@@ -183,13 +174,17 @@ async def test_a_caller_that_says_nothing_is_let_go(
     monkeypatch.setattr("gristmill.duchy.bodies.PATIENCE", 0.3)
     before = await state_of(confirming, kingdom)
 
-    async def silent() -> AsyncIterator[control.AdvanceComputationRequest]:
-        await asyncio.sleep(5)
+    let_go = threading.Event()
+
+    def silent() -> Iterator[control.AdvanceComputationRequest]:
+        let_go.wait(5)
         yield header()
 
-    stub = ComputationControlStub(confirming.channel("computation_control", confirming.keys.duchy("worker1")))
+    peer = confirming.keys.duchy("worker1")
+    stub = ComputationControlStub(confirming.synchronous_channel("computation_control", peer))
     async with asyncio.timeout(4):
-        refused = await refusal(stub.AdvanceComputation(silent()))
+        refused = await refusal(stream(stub.AdvanceComputation, silent()))
+    let_go.set()
     assert refused.code() is grpc.StatusCode.UNAVAILABLE
     assert await state_of(confirming, kingdom) == before
 
@@ -270,8 +265,8 @@ async def test_an_ended_computation_takes_no_message_of_any_kind(confirming: Duc
             try:
                 await call
                 codes[sender, message.header.liquid_legions_v2.description] = grpc.StatusCode.OK
-            except grpc.aio.AioRpcError as error:
-                codes[sender, message.header.liquid_legions_v2.description] = error.code()
+            except grpc.RpcError as error:
+                codes[sender, message.header.liquid_legions_v2.description] = code_of(error)
     assert codes.pop(("worker1", 1)) is grpc.StatusCode.OK  # a repeat of what it had sent before
     assert set(codes.values()) <= {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED}
     assert await state_of(confirming, kingdom) == before

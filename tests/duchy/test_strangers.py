@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,13 +18,15 @@ from duchy.conftest import Duchy, StartDuchy
 from duchy.facts import computation
 from duchy.stand_in import Kingdom
 from duchy.state import State, state_of
+from duchy.streams import stream
 from duchy.test_computation_control import BODY, chunks, header, in_stage
 from duchy.test_fulfillment import requests
+from gristmill.mill.calls import code_of
 from gristmill.secret import Secret
 from gristmill.trust import development
 from gristmill.trust.authority import Leaf, Root
 from gristmill.trust.certificates import read_certificate
-from gristmill.trust.channels import Target, aio_channel, client_credentials
+from gristmill.trust.channels import channel, client_credentials
 from gristmill.trust.development import DevelopmentKeys
 from gristmill.trust.files import TlsFiles
 from wfa.measurement.api.v2alpha.requisition_fulfillment_service_pb2_grpc import RequisitionFulfillmentStub
@@ -139,30 +142,30 @@ def written(leaf: Leaf, directory: Path, model: TlsFiles) -> TlsFiles:
 
 async def call(duchy: Duchy, door: str, identity: TlsFiles | None) -> None:
     """What would change something behind the door."""
-    me = duchy.keys.duchy(duchy.name)
-    target = Target(f"127.0.0.1:{getattr(duchy.running.ports, door)}", me.cert_host, 10)
-    async with aio_channel(target, client_credentials([read_certificate(me.root_file)], identity)) as channel:
+    target = duchy.target(door)
+    credentials = client_credentials([read_certificate(duchy.keys.duchy(duchy.name).root_file)], identity)
+    with channel(target, credentials) as opened:
         match door:
             case "computation_control":
-                await ComputationControlStub(channel).AdvanceComputation(iter([header(), *chunks(BODY)]), timeout=5)
+                stub = ComputationControlStub(opened)
+                await stream(stub.AdvanceComputation, [header(), *chunks(BODY)], timeout=5)
             case "requisition_fulfillment":
-                await RequisitionFulfillmentStub(channel).FulfillRequisition(iter(requests(duchy)), timeout=5)
+                await stream(RequisitionFulfillmentStub(opened).FulfillRequisition, requests(duchy), timeout=5)
             case "internal_api":
                 claim = wire.ClaimWorkRequest(
                     computation_type=ComputationTypeEnum.LIQUID_LEGIONS_SKETCH_AGGREGATION_V2, owner="a stranger"
                 )
-                await ComputationsStub(channel).ClaimWork(claim, timeout=5)
+                await asyncio.to_thread(ComputationsStub(opened).ClaimWork, claim, timeout=5)
             case _:
-                await AsyncComputationControlStub(channel).AdvanceComputation(
-                    async_wire.AdvanceComputationRequest(global_computation_id="LHdjUf0z6dc"), timeout=5
-                )
+                advance = async_wire.AdvanceComputationRequest(global_computation_id="LHdjUf0z6dc")
+                await asyncio.to_thread(AsyncComputationControlStub(opened).AdvanceComputation, advance, timeout=5)
 
 
 async def status(duchy: Duchy, door: str, identity: TlsFiles | None) -> grpc.StatusCode:
     try:
         await call(duchy, door, identity)
-    except grpc.aio.AioRpcError as error:
-        return error.code()
+    except grpc.RpcError as error:
+        return code_of(error)
     return grpc.StatusCode.OK
 
 
