@@ -2,6 +2,8 @@
 
 PENDING_REQUISITION_PARAMS -> PENDING_REQUISITION_FULFILLMENT -> PENDING_PARTICIPANT_CONFIRMATION
 -> PENDING_COMPUTATION -> SUCCEEDED; from any of the first four -> FAILED | CANCELLED
+
+A protocol without confirmation goes from PENDING_REQUISITION_FULFILLMENT to PENDING_COMPUTATION.
 """
 
 from __future__ import annotations
@@ -83,18 +85,24 @@ async def create(transaction: Transaction, new: NewMeasurement) -> MeasurementRe
         insert(requisitions_table),
         [
             {
-                "id": random_identifier(),
+                "id": (requisition_id := random_identifier()),
                 "measurement": identifier,
                 "data_provider": requisition.data_provider,
                 "data_provider_certificate": requisition.entry.data_provider_certificate,
                 "entry": requisition.entry.SerializeToString(),
                 "state": Requisition.UNFULFILLED,
                 "updated": now,
+                "fulfilling_duchy": _assigned(requisition_id, new.storing_duchies),
             }
             for requisition in new.requisitions
         ],
     )
     return await get(transaction, identifier)
+
+
+def _assigned(requisition_id: int, duchies: Sequence[str]) -> str | None:
+    """The duchy that will store a requisition (share-shuffle specification, section 5.2)."""
+    return duchies[requisition_id % len(duchies)] if duchies else None
 
 
 async def get(transaction: Transaction, identifier: int, *, consumer: str | None = None) -> MeasurementRecord:

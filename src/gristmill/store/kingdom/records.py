@@ -31,7 +31,11 @@ class NewRequisition:
 
 @dataclass(frozen=True, slots=True)
 class NewMeasurement:
-    """A measurement that has passed every check which needs no database."""
+    """A measurement that has passed every check which needs no database.
+
+    `storing_duchies` are those among which the requisitions are shared out by their IDs; with none each data provider
+    chooses a duchy itself.
+    """
 
     consumer: str
     request_id: str | None
@@ -40,6 +44,7 @@ class NewMeasurement:
     system_config: Computation.MpcProtocolConfig
     duchies: tuple[str, ...]
     requisitions: tuple[NewRequisition, ...]
+    storing_duchies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,10 @@ class ParticipantRecord:
 
 @dataclass(frozen=True, slots=True)
 class RequisitionRecord:
-    """What one data provider was asked; `nonce` is None until it is fulfilled."""
+    """What one data provider was asked; `nonce` is None until it is fulfilled.
+
+    `fulfilling_duchy` is known from the start where the kingdom assigns it, else once it is fulfilled.
+    """
 
     id: int
     measurement: int
@@ -108,6 +116,11 @@ class MeasurementRecord:
     result: ResultRecord | None
     participants: tuple[ParticipantRecord, ...]
     requisitions: tuple[RequisitionRecord, ...]
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the duchies confirm each other's keys and the data providers' participation before they compute."""
+        return self.system_config.WhichOneof("protocol") in ("liquid_legions_v2", "reach_only_liquid_legions_v2")
 
     def participant(self, duchy: str) -> ParticipantRecord | None:
         return next((one for one in self.participants if one.duchy == duchy), None)

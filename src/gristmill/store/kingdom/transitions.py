@@ -1,6 +1,7 @@
 """What duchies and data providers may do to a computation, and what follows (system API, states and RPC semantics).
 
     participant:  CREATED -> REQUISITION_PARAMS_SET -> READY, from any of them -> FAILED
+                  CREATED -> READY where the protocol has no confirmation
     requisition:  UNFULFILLED -> FULFILLED | REFUSED | WITHDRAWN
 
 Each function is one step within the caller's transaction and raises before it changes anything. `etag_time` is the
@@ -55,15 +56,16 @@ async def set_requisition_params(
     require_state(record, Computation.PENDING_REQUISITION_PARAMS)
     _require_participant_state(current, ComputationParticipant.CREATED)
     await certificates.usable(transaction, params.duchy_certificate)
+    published = ComputationParticipant.REQUISITION_PARAMS_SET if record.is_confirmed else ComputationParticipant.READY
     await participants.change(
         transaction,
         measurement,
         duchy,
-        state=ComputationParticipant.REQUISITION_PARAMS_SET,
+        state=published,
         certificate=params.duchy_certificate,
         requisition_params=params.SerializeToString(),
     )
-    if _all_others(record, duchy, ComputationParticipant.REQUISITION_PARAMS_SET):
+    if _all_others(record, duchy, published):
         await measurements.move(transaction, measurement, Computation.PENDING_REQUISITION_FULFILLMENT)
         await requisitions.publish(transaction, measurement)
 
@@ -118,11 +120,13 @@ async def fail_participant(
 async def fulfil(
     transaction: Transaction, measurement: int, requisition: int, fulfillment: Fulfillment, *, etag_time: int | None
 ) -> RequisitionRecord:
-    """A duchy has stored a data provider's data. After the last requisition the duchies confirm."""
+    """A duchy has stored a data provider's data. After the last requisition the duchies confirm, or compute."""
     record = await measurements.get(transaction, measurement)
     current = _current_requisition(record, requisition, etag_time)
     require_state(record, Computation.PENDING_REQUISITION_FULFILLMENT)
     _require_unfulfilled(current)
+    if current.fulfilling_duchy not in (None, fulfillment.duchy):
+        raise PreconditionFailed(f"the requisition is to be fulfilled at duchy {current.fulfilling_duchy}")
     await requisitions.change(
         transaction,
         requisition,
@@ -132,7 +136,8 @@ async def fulfil(
         fulfillment_context=None if fulfillment.context is None else fulfillment.context.SerializeToString(),
     )
     if all(other.state == Requisition.FULFILLED for other in record.requisitions if other.id != requisition):
-        await measurements.move(transaction, measurement, Computation.PENDING_PARTICIPANT_CONFIRMATION)
+        confirmation, computation = Computation.PENDING_PARTICIPANT_CONFIRMATION, Computation.PENDING_COMPUTATION
+        await measurements.move(transaction, measurement, confirmation if record.is_confirmed else computation)
     return await requisitions.get(transaction, requisition)
 
 
