@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gristmill.errors import ParticipationInvalid, PreconditionFailed
 from gristmill.trust.certificates import parse_der, verify_leaf
 from gristmill.trust.signatures import Signature, Signer, parse, verify
-from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey
+from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey, EncryptionPublicKey
 
 P256_CURVE_ID = 415
 P256_GENERATOR = bytes.fromhex("036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296")
@@ -104,3 +104,29 @@ def verify_el_gamal_key(
     except ValueError:
         raise ParticipationInvalid(f"the element of {what} is not on the curve", cure=cure) from None
     return key.element
+
+
+def sign_encryption_key(key: EncryptionPublicKey, signer: Signer) -> tuple[bytes, Signature]:
+    """The serialized public key that data providers encrypt a duchy's seeds to, and its signature."""
+    serialized = key.SerializeToString(deterministic=True)
+    return serialized, signer.sign(serialized)
+
+
+def verify_encryption_key(
+    serialized: bytes, signature: Signature, certificate_der: bytes, root: x509.Certificate, *, duchy: str
+) -> EncryptionPublicKey:
+    """The key that a duchy's seeds are encrypted to, once chain and signature are found right.
+
+    Raises `ParticipationInvalid`. `root` is the one that the duchy info file gives to `duchy`. Whether the keyset can
+    be encrypted to is for `hybrid.encrypt` to find out.
+    """
+    what = f"the encryption key of duchy {duchy}"
+    certificate = parse_der(certificate_der, what=f"the certificate of duchy {duchy}")
+    verify_leaf(certificate, root, what=f"the certificate of duchy {duchy}")
+    verify(serialized, signature, certificate, what=what)
+    key = parse(serialized, EncryptionPublicKey, type_url="", what=what)
+    if key.format != EncryptionPublicKey.TINK_KEYSET or not key.data:
+        raise ParticipationInvalid(
+            f"{what} is not a Tink keyset", cure=f"duchy {duchy} must publish the public half of an HPKE keyset"
+        )
+    return key

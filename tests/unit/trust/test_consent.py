@@ -16,8 +16,9 @@ from gristmill.trust import consent
 from gristmill.trust.authority import Root
 from gristmill.trust.certificates import read_certificate
 from gristmill.trust.development import DevelopmentKeys, Party
+from gristmill.trust.hybrid import PrivateKeyset
 from gristmill.trust.signatures import Signature, Signer, signed_bytes, verify, verify_message
-from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey, SignedMessage
+from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey, EncryptionPublicKey, SignedMessage
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.requisition_spec_pb2 import RequisitionSpec
 
@@ -242,3 +243,29 @@ def test_an_unsigned_message_is_refused(keys: DevelopmentKeys) -> None:
     certificate = read_certificate(consumer.signing_certificate_file)
     with pytest.raises(ParticipationInvalid, match="signature"):
         verify_message(SignedMessage(), MeasurementSpec, certificate, root_of(consumer), what="the spec")
+
+
+# The duchies' encryption keys
+
+
+def test_a_signed_encryption_key_verifies(keys: DevelopmentKeys) -> None:
+    key = PrivateKeyset.generate().public_key
+    assert verify_published(keys, *consent.sign_encryption_key(key, signer_of(keys.duchy("worker1")))) == key
+
+
+def test_an_encryption_key_that_another_duchy_signed_is_refused(keys: DevelopmentKeys) -> None:
+    signed = consent.sign_encryption_key(PrivateKeyset.generate().public_key, signer_of(keys.duchy("worker2")))
+    with pytest.raises(ParticipationInvalid, match="signature of the encryption key of duchy worker1 is wrong"):
+        verify_published(keys, *signed)
+
+
+def test_an_encryption_key_of_unknown_format_is_refused(keys: DevelopmentKeys) -> None:
+    signed = consent.sign_encryption_key(EncryptionPublicKey(data=b"key"), signer_of(keys.duchy("worker1")))
+    with pytest.raises(ParticipationInvalid, match="not a Tink keyset"):
+        verify_published(keys, *signed)
+
+
+def verify_published(keys: DevelopmentKeys, serialized: bytes, signature: Signature) -> EncryptionPublicKey:
+    party = keys.duchy("worker1")
+    der = party.signing_certificate_file.read_bytes()
+    return consent.verify_encryption_key(serialized, signature, der, root_of(party), duchy="worker1")
