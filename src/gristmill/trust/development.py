@@ -28,7 +28,7 @@ from gristmill.trust.files import (
     write_private_file,
 )
 from gristmill.trust.hybrid import HPKE, PrivateKeyset
-from gristmill.trust.sealing import new_key_encryption_keyset
+from gristmill.trust.key_encryption import new_key_encryption_keyset
 from wfa.measurement.config.authority_key_to_principal_map_pb2 import AuthorityKeyToPrincipalMap
 from wfa.measurement.config.duchy_cert_config_pb2 import DuchyCertConfig
 from wfa.measurement.internal.duchy.config import protocols_setup_config_pb2 as setup

@@ -12,7 +12,9 @@ from typing import TypeVar
 import tink
 from google.protobuf.message import Message
 from tink import hybrid, proto_keyset_format, secret_key_access
+from tink.proto import tink_pb2
 
+from gristmill import _native as native
 from gristmill.errors import BadInput, KeysetUnusable
 from gristmill.secret import Secret
 from gristmill.trust.files import read_private_file
@@ -75,6 +77,14 @@ class PrivateKeyset:
         """Decrypt and parse; the type URL is not authenticated, so a wrong one only fails early."""
         plaintext = self.decrypt(encrypted.ciphertext)
         return parse(plaintext.expose(), kind, type_url=encrypted.type_url, what=what)
+
+
+def private_key_id(public_key: EncryptionPublicKey) -> str:
+    """What the private keyset of a public one is filed under: FarmHash of the primary's key data, in signed decimal."""
+    keyset = tink_pb2.Keyset.FromString(public_key.data)
+    primary = next(key for key in keyset.key if key.key_id == keyset.primary_key_id)
+    fingerprint = native.fingerprint64(primary.key_data.value)
+    return str(fingerprint - 2**64 if fingerprint >= 2**63 else fingerprint)
 
 
 def encrypt(plaintext: bytes, public_key: EncryptionPublicKey) -> bytes:

@@ -10,15 +10,12 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-import tink
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from tink import aead, proto_keyset_format, secret_key_access
-from tink.proto import tink_pb2
 
-from gristmill.errors import KeysetUnusable, SealBroken
+from gristmill.errors import SealBroken
 from gristmill.secret import Secret
-from gristmill.trust.files import read_private_file
+from gristmill.trust.key_encryption import KeyEncryption
 
 _WRAPPED: Final = b"gristmill computation key 1"
 _SEALED: Final = b"gristmill sealed column 1"
@@ -26,46 +23,21 @@ _VERSION: Final = b"\x01"
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 
-aead.register()
-
 
 class WrappedKey(bytes):
     """A computation's data key (AES-256-GCM), encrypted under the key-encryption keyset: what the store keeps."""
 
 
-def new_key_encryption_keyset() -> Secret:
-    """A new keyset with one AES256_GCM key, as the binary cleartext keyset that `--key-encryption-key-file` takes."""
-    handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-    return Secret(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
-
-
-def rotate_keyset(keyset: Secret) -> Secret:
-    """The keyset with a new primary key in front; what the old keys wrapped still opens."""
-    old, new = (tink_pb2.Keyset.FromString(part.expose()) for part in (keyset, new_key_encryption_keyset()))
-    if new.primary_key_id in {key.key_id for key in old.key}:
-        return rotate_keyset(keyset)
-    merged = tink_pb2.Keyset(primary_key_id=new.primary_key_id, key=[*new.key, *old.key])
-    return Secret(merged.SerializeToString())
-
-
 class Sealer:
     """Seals and opens the secret columns of one duchy's store."""
 
-    def __init__(self, key_encryption_keyset: Secret) -> None:
-        """Takes a binary cleartext Tink keyset of AEAD keys; `ConfigurationError` if it is none."""
-        try:
-            handle = proto_keyset_format.parse(key_encryption_keyset.expose(), secret_key_access.TOKEN)
-            self._keyset: aead.Aead = handle.primitive(aead.Aead)
-        except tink.TinkError:
-            raise KeysetUnusable(
-                "the key-encryption keyset is not a binary Tink keyset with AEAD keys",
-                cure="make one with `gristmill keys make`, or export it with Tinkey in binary format",
-            ) from None
+    def __init__(self, key_encryption: KeyEncryption) -> None:
+        self._keyset = key_encryption
 
     @classmethod
     def read(cls, path: Path) -> Sealer:
-        """Read `--key-encryption-key-file`, which only its owner may read."""
-        return cls(read_private_file(path, what="the key-encryption keyset"))
+        """Read `--key-encryption-key-file`, which only its owner may read, and follow it from then on."""
+        return cls(KeyEncryption.read(path))
 
     def new_computation_key(self) -> WrappedKey:
         """Draw a data key for a new computation; it exists only wrapped and inside this class's methods."""
@@ -97,13 +69,7 @@ class Sealer:
             ) from None
 
     def _unwrap(self, computation_key: WrappedKey) -> bytes:
-        try:
-            return bytes(self._keyset.decrypt(bytes(computation_key), _WRAPPED))
-        except tink.TinkError:
-            raise KeysetUnusable(
-                "a computation's key was not wrapped by any key of this key-encryption keyset",
-                cure="start with the keyset that was in use when the computation was created; rotation keeps old keys",
-            ) from None
+        return self._keyset.decrypt(bytes(computation_key), _WRAPPED)
 
 
 def _place(table: str, row: str, column: str) -> bytes:

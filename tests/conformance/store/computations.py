@@ -14,7 +14,8 @@ from gristmill.protocols.derive import row_of
 from gristmill.protocols.llv2 import Message, Stage
 from gristmill.protocols.table import Fact, Role, Wait, senders
 from gristmill.store import Fence, Store, Version
-from gristmill.trust.sealing import Sealer, new_key_encryption_keyset
+from gristmill.trust.key_encryption import KeyEncryption, new_key_encryption_keyset
+from gristmill.trust.sealing import Sealer
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import OUTPUT
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage
@@ -27,7 +28,7 @@ from wfa.measurement.internal.duchy.requisition_details_pb2 import ExternalRequi
 
 LLV2 = 1
 RING = ("worker2", "worker1", "aggregator")
-SEALER = Sealer(new_key_encryption_keyset())
+SEALER = Sealer(KeyEncryption(new_key_encryption_keyset()))
 SECRET_KEY = b"an ElGamal secret that must not be found"
 NONCE = 0x5EC4E7_5EC4E7_5E
 MINUTE = timedelta(minutes=1)

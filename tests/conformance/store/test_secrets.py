@@ -29,7 +29,8 @@ from gristmill.protocols import registry
 from gristmill.protocols.llv2 import Stage
 from gristmill.store import Store, open_store
 from gristmill.store.sealing import join, split
-from gristmill.trust.sealing import Sealer, new_key_encryption_keyset
+from gristmill.trust.key_encryption import KeyEncryption, new_key_encryption_keyset
+from gristmill.trust.sealing import Sealer
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 
@@ -107,7 +108,7 @@ async def test_a_summary_and_the_events_hold_no_secret(store: Store) -> None:
 
 async def test_the_sqlite_file_holds_no_secret_and_is_its_owners_only(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    sealer = Sealer(new_key_encryption_keyset())
+    sealer = Sealer(KeyEncryption(new_key_encryption_keyset()))
     async with open_store(f"sqlite:///{path}", sealer, "worker1") as store:
         await with_secrets(store)
         assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}  # noqa: ASYNC240
@@ -133,9 +134,9 @@ def everything_below(directory: Path) -> bytes:
 
 async def test_another_key_encryption_keyset_opens_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
-    async with open_store(url, Sealer(new_key_encryption_keyset()), "worker1") as store:
+    async with open_store(url, Sealer(KeyEncryption(new_key_encryption_keyset())), "worker1") as store:
         await with_secrets(store)
-    async with open_store(url, Sealer(new_key_encryption_keyset()), "worker1") as store:
+    async with open_store(url, Sealer(KeyEncryption(new_key_encryption_keyset())), "worker1") as store:
         with pytest.raises(GristmillError):
             await store.token("c1")
         assert await store.summary("c1")

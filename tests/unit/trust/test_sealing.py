@@ -14,10 +14,11 @@ from tink.proto import tink_pb2
 from gristmill.errors import BlobCorrupt, ConfigurationError
 from gristmill.secret import Secret
 from gristmill.trust.files import write_private_file
-from gristmill.trust.sealing import Sealer, WrappedKey, new_key_encryption_keyset, rotate_keyset
+from gristmill.trust.key_encryption import KeyEncryption, new_key_encryption_keyset, rotate_keyset
+from gristmill.trust.sealing import Sealer, WrappedKey
 
 KEYSET = new_key_encryption_keyset()
-SEALER = Sealer(KEYSET)
+SEALER = Sealer(KeyEncryption(KEYSET))
 KEY = SEALER.new_computation_key()
 PLACE = {"table": "secrets", "row": "42", "column": "el_gamal"}
 PLAINTEXT = Secret(b"an ElGamal secret")
@@ -67,21 +68,21 @@ def test_sealing_twice_gives_different_bytes_without_the_plaintext() -> None:
 
 def test_after_a_rotation_old_keys_still_open() -> None:
     sealed = SEALER.seal(KEY, PLAINTEXT, **PLACE)
-    assert Sealer(rotate_keyset(KEYSET)).unseal(KEY, sealed, **PLACE) == PLAINTEXT
+    assert Sealer(KeyEncryption(rotate_keyset(KEYSET))).unseal(KEY, sealed, **PLACE) == PLAINTEXT
 
 
 def test_a_rotated_keyset_wraps_with_its_new_key() -> None:
-    rotated = Sealer(rotate_keyset(KEYSET))
-    with pytest.raises(ConfigurationError, match="not wrapped by any key"):
+    rotated = Sealer(KeyEncryption(rotate_keyset(KEYSET)))
+    with pytest.raises(ConfigurationError, match="not encrypted by any key"):
         SEALER.seal(rotated.new_computation_key(), PLAINTEXT, **PLACE)
 
 
 def test_a_rewrapped_key_opens_the_same_values_with_the_new_primary_alone() -> None:
     rotated = rotate_keyset(KEYSET)
-    rewrapped = Sealer(rotated).rewrap(KEY)
+    rewrapped = Sealer(KeyEncryption(rotated)).rewrap(KEY)
     keyset = tink_pb2.Keyset.FromString(rotated.expose())
     del keyset.key[1:]
-    alone = Sealer(Secret(keyset.SerializeToString()))
+    alone = Sealer(KeyEncryption(Secret(keyset.SerializeToString())))
     assert isinstance(rewrapped, WrappedKey)
     assert alone.unseal(rewrapped, SEALER.seal(KEY, PLAINTEXT, **PLACE), **PLACE) == PLAINTEXT
 
@@ -96,4 +97,34 @@ def test_a_keyset_of_the_existing_system_is_accepted(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_keyset_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="not a binary Tink keyset"):
-        Sealer(Secret(b"not a keyset"))
+        KeyEncryption(Secret(b"not a keyset"))
+
+
+def test_a_keyset_that_is_rotated_in_its_file_is_used_from_then_on(tmp_path: Path) -> None:
+    file = tmp_path / "kek.tink"
+    write_private_file(file, KEYSET.expose())
+    sealer = Sealer.read(file)
+    before = sealer.new_computation_key()
+    rotated = rotate_keyset(KEYSET)
+    _replace(file, rotated)
+    after = sealer.new_computation_key()
+    sealed = sealer.seal(before, PLAINTEXT, **PLACE)
+    assert sealer.unseal(before, sealed, **PLACE) == PLAINTEXT
+    with pytest.raises(ConfigurationError):
+        SEALER.seal(after, PLAINTEXT, **PLACE)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a keyset"])
+def test_a_file_that_becomes_unusable_leaves_the_keyset_as_it_was(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "kek.tink"
+    write_private_file(file, KEYSET.expose())
+    sealer = Sealer.read(file)
+    _replace(file, Secret(content))
+    assert sealer.unseal(KEY, sealer.seal(KEY, PLAINTEXT, **PLACE), **PLACE) == PLAINTEXT
+    file.unlink()
+    assert sealer.unseal(KEY, sealer.seal(KEY, PLAINTEXT, **PLACE), **PLACE) == PLAINTEXT
+
+
+def _replace(file: Path, content: Secret) -> None:
+    write_private_file(file.with_suffix(".new"), content.expose())
+    file.with_suffix(".new").replace(file)
