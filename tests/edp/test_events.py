@@ -73,13 +73,13 @@ def test_rows_are_chosen_by_column_and_time_and_empty_ids_are_no_events(csv: Pat
     file = EventFile(
         csv, "tailnum", {"origin": "EWR"}, "time", datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 1, 8, tzinfo=UTC)
     )
-    assert Events.read(file).vids() == [vid("N14228"), vid("N14228")]
+    assert list(Events.read(file).vids()) == [vid("N14228"), vid("N14228")]
 
 
 def test_a_period_includes_its_start_and_not_its_end(csv: Path) -> None:
     events = Events.read(EventFile(csv, "tailnum", time_column="time"))
     start, end = (microseconds(datetime(2013, 1, day, tzinfo=UTC)) for day in (2, 8))
-    assert events.vids(start, end) == [vid("N14228")]
+    assert list(events.vids(start, end)) == [vid("N14228")]
 
 
 def test_a_compressed_file_reads_the_same(csv: Path, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 def test_a_byte_order_mark_blank_lines_and_quoted_line_ends_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes('\ufeffid,x\r\n1,"a\r\nb"\r\n\r\n2,c\r\n'.encode())
-    assert Events.read(EventFile(path)).vids() == [1, 2]
+    assert list(Events.read(EventFile(path)).vids()) == [1, 2]
 
 
 def test_parquet_reads_like_csv(tmp_path: Path) -> None:
@@ -183,8 +183,8 @@ def test_parquet_reads_like_csv(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table(columns), path)
     file = EventFile(path, "person", {"ok": "true"}, "time")
     events = Events.read(file)
-    assert events.vids() == [7, 9]
-    assert events.vids(microseconds(days[1])) == [9]
+    assert list(events.vids()) == [7, 9]
+    assert list(events.vids(microseconds(days[1]))) == [9]
     with pytest.raises(ConfigurationError, match=r"events\.parquet has no column id"):
         Events.read(EventFile(path))
 

@@ -6,7 +6,7 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,7 +149,7 @@ class DataProvider:
             )
         log.info("fulfilled", requisition=requisition.name, duchy=self._settings.fulfillment_duchy)
 
-    def _select(self, accepted: Accepted) -> list[int]:
+    def _select(self, accepted: Accepted) -> Sequence[int]:
         if (accepted.start is not None or accepted.end is not None) and not self._events.timed:
             raise Declined(Refusal.UNFULFILLABLE, "this data provider's events have no times to select a period by")
         return self._events.vids(accepted.start, accepted.end)

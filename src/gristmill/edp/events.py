@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from gristmill.edp.population import Population
 from gristmill.edp.rows import rows
 from gristmill.errors import EventsInvalid
 
@@ -41,6 +42,7 @@ class EventFile:
 
     A row counts if every column of `where` has exactly the given value, its ID is not empty and its time (ISO 8601;
     without a zone: UTC) lies in [start, end). Without `time_column` events have no time. `integer_ids` refuses text.
+    `population` has all VIDs that there may be; None: any integer from 0 to 2^63 - 1.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class EventFile:
     start: datetime | None = None
     end: datetime | None = None
     integer_ids: bool = False
+    population: Population | None = None
 
 
 class Events:
@@ -93,24 +96,28 @@ class Events:
     def timed(self) -> bool:
         return self._times is not None
 
-    def vids(self, start: int | None = None, end: int | None = None) -> list[int]:
-        """The VIDs of events in [start, end), in microseconds since the epoch; one for each event."""
+    def vids(self, start: int | None = None, end: int | None = None) -> array[int]:
+        """The VIDs of events in [start, end), in microseconds since the epoch; one for each event, 8 bytes each."""
         if start is None and end is None:
-            return self._vids.tolist()
+            return self._vids
         if self._times is None:
             raise ValueError("these events have no times")
         low, high = start if start is not None else -(2**63), end if end is not None else 2**63
-        return [one for one, time in zip(self._vids, self._times, strict=True) if low <= time < high]
+        return array("q", (one for one, time in zip(self._vids, self._times, strict=True) if low <= time < high))
 
 
-def vid(text: str) -> int:
+def vid(text: str, population: Population | None = None) -> int:
     """The VID of an ID, by the rule at the top of this module; ValueError for a number that is no ID."""
     if _is_vid(text):
-        return int(text)
+        number = int(text)
+        if population is not None and number not in population:
+            raise ValueError(f"is outside the population {population}")
+        return number
     for what, pattern in _NO_ID.items():
         if pattern.fullmatch(text):
             raise ValueError(what)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _LARGEST_VID
+    hashed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _LARGEST_VID
+    return hashed if population is None else population.at(hashed)
 
 
 def microseconds(time: datetime) -> int:
@@ -126,11 +133,12 @@ def _is_vid(text: str) -> bool:
 
 def _vid(text: str, place: str, file: EventFile) -> int:
     try:
-        number = vid(text)
+        number = vid(text, file.population)
     except ValueError as error:
+        integers = "integers from 0 to 2^63 - 1" if file.population is None else "integers that --population holds"
         raise EventsInvalid(
             f"{place} of {file.path}: the {file.id_column} {error}",
-            cure="Write IDs as integers from 0 to 2^63 - 1, or as text that is no number and has no space around it.",
+            cure=f"Write IDs as {integers}, or as text that is no number and has no space around it.",
         ) from None
     if file.integer_ids and not _is_vid(text):
         raise EventsInvalid(
