@@ -9,9 +9,9 @@ import grpc.aio
 from gristmill.errors import InvalidRequest, PreconditionFailed
 from gristmill.kingdom import messages, names
 from gristmill.kingdom.registry import Registry
-from gristmill.store.kingdom import certificates, transitions
+from gristmill.store.kingdom import certificates, measurements, transitions
 from gristmill.store.kingdom.database import KingdomStore, Transaction
-from gristmill.trust.consent import verify_el_gamal_key
+from gristmill.trust.consent import verify_el_gamal_key, verify_encryption_key
 from gristmill.trust.signatures import Signature
 from wfa.measurement.system.v1alpha import computation_log_entries_service_pb2 as log_wire
 from wfa.measurement.system.v1alpha import computation_log_entries_service_pb2_grpc as log_grpc
@@ -50,9 +50,11 @@ class ComputationParticipants(wire_grpc.ComputationParticipantsServicer):
         owner, _ = names.parse_certificate(params.duchy_certificate)
         if owner != f"duchies/{duchy}":
             raise InvalidRequest(f"duchy_certificate belongs to {owner}, not to duchy {duchy}")
-        if params.WhichOneof("protocol") != "liquid_legions_v2":
-            raise PreconditionFailed("the protocol of this computation is liquid_legions_v2")
         async with self._store.transaction() as transaction:
+            record = await measurements.get(transaction, computation)
+            protocol = record.system_config.WhichOneof("protocol")
+            if params.WhichOneof("protocol") != protocol:
+                raise PreconditionFailed(f"the protocol of this computation is {protocol}")
             await self._verify_key(transaction, duchy, params)
             kept = ComputationParticipant.RequisitionParams()
             kept.CopyFrom(params)
@@ -93,14 +95,20 @@ class ComputationParticipants(wire_grpc.ComputationParticipantsServicer):
         self, transaction: Transaction, duchy: str, params: ComputationParticipant.RequisitionParams
     ) -> None:
         certificate = await certificates.usable(transaction, params.duchy_certificate)
-        key = params.liquid_legions_v2
-        verify_el_gamal_key(
-            key.el_gamal_public_key,
-            Signature(key.el_gamal_public_key_signature, key.el_gamal_public_key_signature_algorithm_oid),
-            certificate.x509_der,
-            self._registry.roots[f"duchies/{duchy}"],
-            duchy=duchy,
-        )
+        root = self._registry.roots[f"duchies/{duchy}"]
+        if params.HasField("honest_majority_share_shuffle"):
+            if messages.is_without_key(params) != (duchy == self._registry.aggregator):
+                raise InvalidRequest("both workers of a share shuffle must publish a key, and the aggregator none")
+            shuffle = params.honest_majority_share_shuffle
+            if shuffle.tink_public_key:
+                signature = Signature(
+                    shuffle.tink_public_key_signature, shuffle.tink_public_key_signature_algorithm_oid
+                )
+                verify_encryption_key(shuffle.tink_public_key, signature, certificate.x509_der, root, duchy=duchy)
+            return
+        key = getattr(params, str(params.WhichOneof("protocol")))
+        signature = Signature(key.el_gamal_public_key_signature, key.el_gamal_public_key_signature_algorithm_oid)
+        verify_el_gamal_key(key.el_gamal_public_key, signature, certificate.x509_der, root, duchy=duchy)
 
 
 class ComputationLogEntries(log_grpc.ComputationLogEntriesServicer):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gristmill.kingdom import names
@@ -9,7 +12,7 @@ from gristmill.store.kingdom.records import CertificateRecord, MeasurementRecord
 from gristmill.trust.consent import requisition_spec_hash
 from gristmill.trust.signatures import TYPE_URL_PREFIX, signed_bytes
 from wfa.measurement.api.v2alpha.certificate_pb2 import Certificate
-from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey, SignedMessage
+from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey, EncryptionPublicKey, SignedMessage
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
@@ -17,6 +20,8 @@ from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition as SystemRequisition
 
 API_VERSION = "v2alpha"
+SHARE_SHUFFLE: Final = "honest_majority_share_shuffle"
+"""What the protocol is called in every message that has a place for each."""
 
 
 _MEASUREMENT_STATES: dict[Computation.State.ValueType, Measurement.State.ValueType] = {
@@ -134,7 +139,7 @@ def requisition(record: RequisitionRecord, of: MeasurementRecord) -> Requisition
         data_provider_public_key=record.entry.data_provider_public_key,
         encrypted_requisition_spec=record.entry.encrypted_requisition_spec,
         encrypted_requisition_spec_ciphertext=record.entry.encrypted_requisition_spec.ciphertext,
-        duchies=[_duchy_entry(one) for one in of.participants if one.requisition_params is not None],
+        duchies=_duchy_entries(record, of),
         state=record.state,
         nonce=record.nonce or 0,
         refusal=record.refusal,
@@ -148,21 +153,57 @@ def requisition(record: RequisitionRecord, of: MeasurementRecord) -> Requisition
     return message
 
 
-def _duchy_entry(record: ParticipantRecord) -> Requisition.DuchyEntry:
-    params = record.requisition_params
-    assert params is not None  # noqa: S101  # the caller filtered
-    entry = Requisition.DuchyEntry(key=f"duchies/{record.duchy}")
-    entry.value.duchy_certificate = params.duchy_certificate
-    key = params.liquid_legions_v2
-    signed = SignedMessage(
-        data=key.el_gamal_public_key,
-        signature=key.el_gamal_public_key_signature,
-        signature_algorithm_oid=key.el_gamal_public_key_signature_algorithm_oid,
+def _duchy_entries(record: RequisitionRecord, of: MeasurementRecord) -> list[Requisition.DuchyEntry]:
+    """Every duchy's signed key. For share shuffle only the two workers have entries, and of those only the one that
+    does *not* store the requisition shows its key: the data provider encrypts the seed to it."""
+    entries = []
+    for one in of.participants:
+        params = one.requisition_params
+        if params is None or is_without_key(params):
+            continue
+        entry = Requisition.DuchyEntry(key=f"duchies/{one.duchy}")
+        entry.value.duchy_certificate = params.duchy_certificate
+        member = params.WhichOneof("protocol")
+        if member == SHARE_SHUFFLE:
+            shuffle = entry.value.honest_majority_share_shuffle
+            shuffle.SetInParent()
+            if one.duchy != record.fulfilling_duchy:
+                shuffle.public_key.CopyFrom(_encryption_key(params.honest_majority_share_shuffle))
+        elif member is not None:
+            getattr(entry.value, member).el_gamal_public_key.CopyFrom(_el_gamal_key(getattr(params, member)))
+        entries.append(entry)
+    return entries
+
+
+def is_without_key(params: ComputationParticipant.RequisitionParams) -> bool:
+    """Whether a duchy said that it takes part in share shuffle as the aggregator, to which nobody encrypts."""
+    return params.HasField(SHARE_SHUFFLE) and not params.honest_majority_share_shuffle.tink_public_key
+
+
+def _el_gamal_key(key: ComputationParticipant.RequisitionParams.LiquidLegionsV2) -> SignedMessage:
+    return _signed(
+        ElGamalPublicKey,
+        key.el_gamal_public_key,
+        key.el_gamal_public_key_signature,
+        key.el_gamal_public_key_signature_algorithm_oid,
     )
-    signed.message.type_url = TYPE_URL_PREFIX + ElGamalPublicKey.DESCRIPTOR.full_name
-    signed.message.value = key.el_gamal_public_key
-    entry.value.liquid_legions_v2.el_gamal_public_key.CopyFrom(signed)
-    return entry
+
+
+def _encryption_key(key: ComputationParticipant.RequisitionParams.HonestMajorityShareShuffle) -> SignedMessage:
+    return _signed(
+        EncryptionPublicKey,
+        key.tink_public_key,
+        key.tink_public_key_signature,
+        key.tink_public_key_signature_algorithm_oid,
+    )
+
+
+def _signed(kind: type[Message], data: bytes, signature: bytes, algorithm_oid: str) -> SignedMessage:
+    """A duchy's signed message as it must be shown, byte for byte."""
+    signed = SignedMessage(data=data, signature=signature, signature_algorithm_oid=algorithm_oid)
+    signed.message.type_url = TYPE_URL_PREFIX + kind.DESCRIPTOR.full_name
+    signed.message.value = data
+    return signed
 
 
 def certificate(record: CertificateRecord) -> Certificate:
