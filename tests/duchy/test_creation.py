@@ -113,8 +113,10 @@ def test_another_protocol_or_api_version_is_refused() -> None:
 
 def test_participants_without_the_aggregator_are_no_ring() -> None:
     said = computation(Computation.PENDING_PARTICIPANT_CONFIRMATION)
+    created = ComputationDetails()
+    created.liquid_legions_v2.SetInParent()
     with pytest.raises(PermanentFailure, match="no ring"):
-        with_participants(ComputationDetails(), said, "worker9")
+        with_participants(created, said, "worker9")
 
 
 @given(st.permutations(range(8)))

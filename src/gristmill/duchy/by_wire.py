@@ -1,17 +1,16 @@
 """The herald's two facts in front of an internal API that cannot remember them: an existing one.
 
-Liquid Legions v2 only. A fact that comes too early is tried again a few times, which is all that the wire allows.
+A fact that comes too early is tried again a few times, which is all that the wire allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from gristmill.errors import PermanentFailure
-from gristmill.protocols import registry
-from gristmill.protocols.llv2 import Stage
-from gristmill.protocols.table import Role
+from gristmill.protocols import derive, registry
+from gristmill.protocols.table import Fact, Stage, Work
 from wfa.measurement.internal.duchy import computations_service_pb2 as computations
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.requisition_details_pb2 import RequisitionEntry
@@ -20,8 +19,10 @@ if TYPE_CHECKING:
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
     from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
 
-_After = computations.AdvanceComputationStageRequest
 DEADLINE: Final = 30.0
+
+_WORK_DONE: Final[Mapping[Fact, str]] = {Fact.KEYS_SET: "local_elgamal_key", Fact.STARTED: "combined_public_key"}
+"""What the details of Liquid Legions have once the work before the wait for a fact is done."""
 
 
 class NotYet(PermanentFailure):
@@ -32,51 +33,58 @@ def keys_set(
     stub: ComputationsStub, token: ComputationToken, details: ComputationDetails, entries: Sequence[RequisitionEntry]
 ) -> ComputationToken:
     """Record the participants and the nonces, and leave the wait for them."""
-    stage = _stage(token)
-    if stage.value > Stage.WAIT_REQUISITIONS_AND_KEY_SET.value:
+    waiting = _waiting(stub, token, Fact.KEYS_SET)
+    if waiting is None:
         return token
-    if stage is Stage.INITIALIZATION_PHASE:
-        if not token.computation_details.liquid_legions_v2.local_elgamal_key.secret_key:
-            raise NotYet("the keys are set, but this duchy has not made its own yet")
-        # The mill published its key and did not get round to leaving the stage.
-        token = _advance(stub, token, Stage.WAIT_REQUISITIONS_AND_KEY_SET, _After.DO_NOT_ADD_TO_QUEUE)
-    update = computations.UpdateComputationDetailsRequest(token=token, details=details, requisitions=entries)
-    token = stub.UpdateComputationDetails(update, timeout=DEADLINE).token
-    return _advance(stub, token, Stage.CONFIRMATION_PHASE, _After.ADD_UNCLAIMED_TO_QUEUE)
+    update = computations.UpdateComputationDetailsRequest(token=waiting, details=details, requisitions=entries)
+    return _advance(stub, stub.UpdateComputationDetails(update, timeout=DEADLINE).token)
 
 
 def started(stub: ComputationsStub, token: ComputationToken) -> None:
-    """Leave the wait for the start. The aggregator waits for its peers instead."""
-    if registry.role(token.computation_details) is Role.AGGREGATOR:
-        return
-    stage = _stage(token)
-    if stage.value > Stage.WAIT_TO_START.value:
-        return
-    if stage.value < Stage.CONFIRMATION_PHASE.value:
-        raise NotYet(f"the computation has started, but this duchy is in {stage.name}")
-    if stage is Stage.CONFIRMATION_PHASE:
-        if not token.computation_details.liquid_legions_v2.HasField("combined_public_key"):
-            raise NotYet("the computation has started, but this duchy is still confirming")
-        # The mill confirmed and did not get round to leaving the stage.
-        token = _advance(stub, token, Stage.WAIT_TO_START, _After.DO_NOT_ADD_TO_QUEUE)
-    _advance(stub, token, Stage.SETUP_PHASE, _After.ADD_UNCLAIMED_TO_QUEUE, outputs=1)
+    """Leave the wait for the start, if this duchy's role has one."""
+    waiting = _waiting(stub, token, Fact.STARTED)
+    if waiting is not None:
+        _advance(stub, waiting)
 
 
-def _advance(
-    stub: ComputationsStub,
-    token: ComputationToken,
-    stage: Stage,
-    after: computations.AdvanceComputationStageRequest.AfterTransition.ValueType,
-    outputs: int = 0,
-) -> ComputationToken:
+def _waiting(stub: ComputationsStub, token: ComputationToken, fact: Fact) -> ComputationToken | None:
+    """The computation in the stage that waits for the fact; None if it never gets there again. NotYet before that."""
+    details = token.computation_details
+    protocol, role = registry.of(details), registry.role(details)
+    wait, here = protocol.waits(role).get(fact), protocol.walk(role).index(_stage(token))
+    if wait is None or here > wait:
+        return None
+    if here < wait - 1 or (here == wait - 1 and not _done(details, fact)):
+        raise NotYet(f"the kingdom says {fact.value}, but this duchy is still in {_stage(token).name}")
+    # One before: the mill did the work and did not get round to leaving the stage.
+    return token if here == wait else _advance(stub, token)
+
+
+def _done(details: ComputationDetails, fact: Fact) -> bool:
+    part, field = registry.part(details), _WORK_DONE[fact]
+    return field in part.DESCRIPTOR.fields_by_name and part.HasField(field)
+
+
+def _advance(stub: ComputationsStub, token: ComputationToken) -> ComputationToken:
+    """Into the stage that follows."""
+    details = token.computation_details
+    protocol, role = registry.of(details), registry.role(details)
+    following = derive.transitions(protocol)[_stage(token), role]
+    row = next(row for row in protocol.paths[role] if row.stage is following)
+    works = isinstance(row, Work)
     request = computations.AdvanceComputationStageRequest(
         token=token,
-        next_computation_stage=registry.wire_stage(registry.of(token.computation_details), stage),
-        outputBlobs=outputs,
-        after_transition=after,
+        next_computation_stage=registry.wire_stage(protocol, following),
+        outputBlobs=int(protocol.output_blobs and isinstance(row, Work) and row.delivers is not None),
+        after_transition=(
+            computations.AdvanceComputationStageRequest.ADD_UNCLAIMED_TO_QUEUE
+            if works
+            else computations.AdvanceComputationStageRequest.DO_NOT_ADD_TO_QUEUE
+        ),
     )
     return stub.AdvanceComputationStage(request, timeout=DEADLINE).token
 
 
 def _stage(token: ComputationToken) -> Stage:
-    return Stage(registry.stage_of(token.computation_stage)[1])
+    protocol = registry.of(token.computation_details)
+    return derive.stage_from_wire(protocol, *registry.stage_of(token.computation_stage))

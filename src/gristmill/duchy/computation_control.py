@@ -7,9 +7,9 @@ nothing that was recorded is ever overwritten. Point encodings are checked by th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -21,7 +21,6 @@ from gristmill.errors import InvalidRequest, PreconditionFailed
 from gristmill.observe.logs import logger
 from gristmill.protocols import registry
 from wfa.measurement.internal.duchy import computations_service_pb2
-from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationTypeEnum
 from wfa.measurement.system.v1alpha import computation_control_service_pb2, computation_stage_pb2
 from wfa.measurement.system.v1alpha.computation_control_service_pb2_grpc import ComputationControlServicer
 
@@ -44,13 +43,6 @@ PASSED = frozenset({
 })  # fmt: skip
 """Statuses of async control that the peer gets as they are. The existing system turns the last three into UNKNOWN when
 they come after the upload; a mill of either kind treats those and UNKNOWN alike, and ours says what is wrong."""
-
-_SYSTEM_STAGES: Final[Mapping[int, str]] = {
-    ComputationTypeEnum.LIQUID_LEGIONS_SKETCH_AGGREGATION_V2: "liquid_legions_v2_stage",
-    ComputationTypeEnum.REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2: "reach_only_liquid_legions_stage",
-    ComputationTypeEnum.HONEST_MAJORITY_SHARE_SHUFFLE: "honest_majority_share_shuffle_stage",
-}
-"""Where the system API's stage message has the stage; the numbers of both enums are equal, by protocol."""
 
 _REFUSED = PASSED - {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 """Statuses after which the delivery is certainly not recorded, so that its blob may go."""
@@ -131,11 +123,10 @@ def system_stage(name: str, token: ComputationToken) -> computation_stage_pb2.Co
     """The stage as peers see it, with the entity tag of the computation's version."""
     etag = f'W/"{sha256(token.version.to_bytes(8, "big", signed=True)).hexdigest().upper()}"'
     computation_type, number = registry.stage_of(token.computation_stage)
-    member = _SYSTEM_STAGES.get(computation_type)
-    if member is None:
+    stage = registry.system_stage(computation_type, number)
+    if stage is None:
         raise PreconditionFailed(f"a stage of {registry.type_name(computation_type)} is nothing that peers may ask for")
-    stage = computation_stage_pb2.ComputationStage(name=name, etag=etag)
-    setattr(getattr(stage, member), "stage", number)  # noqa: B010
+    stage.name, stage.etag = name, etag
     return stage
 
 

@@ -14,7 +14,7 @@ import grpc
 
 from gristmill.duchy.messages import Announced
 from gristmill.proto.duchy import leases_pb2, orchestration_pb2
-from gristmill.protocols import llv2, registry
+from gristmill.protocols import registry
 from gristmill.protocols.table import Stage, Wait
 from wfa.measurement.internal.duchy import async_computation_control_service_pb2 as wire
 
@@ -61,7 +61,7 @@ class Deliveries:
             await self._control.AdvanceComputation(
                 wire.AdvanceComputationRequest(
                     global_computation_id=announced.computation_id,
-                    computation_stage=registry.wire_stage(llv2.LLV2, _wait_for(announced)),
+                    computation_stage=registry.wire_stage_of(announced.computation_type, _wait_for(announced).value),
                     blob_id=place.blob_id,
                     blob_path=place.path,
                 ),
@@ -99,7 +99,8 @@ def _slot(announced: Announced, sender: str) -> orchestration_pb2.SlotMessage:
 
 
 def _wait_for(announced: Announced) -> Stage:
-    """The stage that waits for a message of Liquid Legions v2: the same for every role that waits for it."""
-    message = llv2.Message(announced.message)
-    rows = (row for path in llv2.LLV2.paths.values() for row in path)
+    """The stage that waits for a message: the same for every role that waits for it."""
+    protocol = registry.by_number(announced.computation_type).tables[0]
+    message = protocol.messages(announced.message)
+    rows = (row for path in protocol.paths.values() for row in path)
     return next(row.stage for row in rows if isinstance(row, Wait) and row.until is message)

@@ -122,15 +122,15 @@ class Hearing:
 
     def _keys_set(self, computation: Computation) -> ComputationToken:
         token = self._token(names.parse_computation(computation.name))
-        aggregator = self._setup.liquid_legions_v2.external_aggregator_duchy_id
-        details = with_participants(token.computation_details, computation, aggregator)
+        mine = getattr(self._setup, registry.member(token.computation_details))
+        details = with_participants(token.computation_details, computation, mine.external_aggregator_duchy_id)
         request = orchestration_pb2.RecordFactRequest(
             global_computation_id=token.global_computation_id,
             fact=orchestration_pb2.KEYS_SET,
             details=details,
             requisitions=fulfilled_requisitions(token, computation),
         )
-        request.details.liquid_legions_v2.ClearField("local_elgamal_key")  # nobody needs it on the way
+        registry.clear_secrets(request.details)  # nobody needs them on the way
         try:
             return self._services.orchestration.RecordFact(request, timeout=DEADLINE).token
         except grpc.RpcError as error:
@@ -140,7 +140,7 @@ class Hearing:
 
     def _started(self, computation: Computation) -> None:
         token = self._token(names.parse_computation(computation.name))
-        if not token.computation_details.liquid_legions_v2.participant:
+        if registry.lacks_ring(token.computation_details, self._duchy):
             # The stream gives the latest state only; the one before it was never seen.
             token = self._keys_set(computation)
         request = orchestration_pb2.RecordFactRequest(

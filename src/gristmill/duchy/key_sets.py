@@ -7,6 +7,7 @@ from google.protobuf.message import DecodeError
 from gristmill.duchy import names
 from gristmill.duchy.creation import requisition_entry
 from gristmill.errors import KingdomContradicts
+from gristmill.protocols import registry
 from gristmill.trust.ring import ring_order
 from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
@@ -26,8 +27,9 @@ def with_participants(details: ComputationDetails, computation: Computation, agg
 
     Raises PermanentFailure when a participant has no key, or the aggregator does not take part.
     """
+    member = registry.member(details)
     found = {
-        participant.duchy_id: participant for participant in map(_participant, computation.computation_participants)
+        each.duchy_id: each for each in (_participant(one, member) for one in computation.computation_participants)
     }
     if aggregator not in found or len(found) != len(computation.computation_participants):
         raise KingdomContradicts(f"the participants {', '.join(found)} are no ring with the aggregator {aggregator}")
@@ -38,8 +40,8 @@ def with_participants(details: ComputationDetails, computation: Computation, agg
     )
     filled = ComputationDetails()
     filled.CopyFrom(details)
-    del filled.liquid_legions_v2.participant[:]
-    filled.liquid_legions_v2.participant.extend(found[duchy] for duchy in order)
+    del registry.part(filled).participant[:]
+    registry.part(filled).participant.extend(found[duchy] for duchy in order)
     return filled
 
 
@@ -61,12 +63,12 @@ def fulfilled_requisitions(token: ComputationToken, computation: Computation) ->
     return entries
 
 
-def _participant(heard: ComputationParticipant) -> _Participant:
+def _participant(heard: ComputationParticipant, member: str) -> _Participant:
     _, duchy = names.parse_participant(heard.name)
     params = heard.requisition_params
-    if params.WhichOneof("protocol") != "liquid_legions_v2":
-        raise KingdomContradicts(f"{duchy} has set no key for liquid_legions_v2")
-    signed = params.liquid_legions_v2
+    if params.WhichOneof("protocol") != member:
+        raise KingdomContradicts(f"{duchy} has set no key for {member}")
+    signed = getattr(params, member)
     try:
         key = ElGamalPublicKey.FromString(signed.el_gamal_public_key)
     except DecodeError:

@@ -15,7 +15,6 @@ import grpc
 
 from gristmill.blobs import requisition_key
 from gristmill.duchy import bodies, names
-from gristmill.duchy.messages import REGISTER
 from gristmill.duchy.pacing import Pace
 from gristmill.duchy.status import Context, metadata
 from gristmill.errors import GristmillError, InvalidRequest, NotFound, PermissionDenied, PreconditionFailed, Unavailable
@@ -34,6 +33,7 @@ from wfa.measurement.system.v1alpha import requisitions_service_pb2 as system
 
 if TYPE_CHECKING:
     from gristmill.blobs import BlobStore, Digest
+    from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken, RequisitionMetadata
     from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsAsyncStub
     from wfa.measurement.system.v1alpha.computations_service_pb2_grpc import (
@@ -101,14 +101,14 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
             told.info("kept before, resuming with the kingdom")
             await bodies.drop(chunks)
         else:
-            sketch = token.computation_details.liquid_legions_v2.parameters.sketch_parameters
+            unit, limit = expected_size(token.computation_details)
             path = f"{self._duchy}/{token.global_computation_id}/{requisition_id}/{token_hex(8)}"
             digest = await bodies.keep(
                 self._blobs,
                 requisition_key(path),
                 chunks,
-                unit=REGISTER,
-                limit=(sketch.size + NOISE_ALLOWANCE) * REGISTER,
+                unit=unit,
+                limit=limit,
                 promise=promise,
                 what="the encrypted sketch",
                 may_be_empty=True,  # nobody was seen, and the data provider says so
@@ -211,6 +211,12 @@ def verify(
     stage = derive.stage_from_wire(protocol, *registry.stage_of(token.computation_stage))
     if not requisition.path and stage not in derive.takes_requisitions(protocol, role):
         raise PreconditionFailed(f"the computation is in {stage.name} and takes no data any more")
+
+
+def expected_size(details: ComputationDetails) -> tuple[int, int]:
+    """In bytes: what a requisition of this computation is a sequence of, and how much it may be at most."""
+    unit = registry.of(details).requisition_unit
+    return unit, (registry.part(details).parameters.sketch_parameters.size + NOISE_ALLOWANCE) * unit
 
 
 def _find(token: ComputationToken, key: ExternalRequisitionKey) -> RequisitionMetadata:

@@ -17,7 +17,7 @@ from gristmill.errors import BadInput, ParticipantUnknown, PeerBehind, PeerRefus
 from gristmill.mill.calls import TRANSIENT, code_of, details_of
 from gristmill.observe import metrics
 from gristmill.observe.logs import logger
-from gristmill.protocols import derive
+from gristmill.protocols import derive, registry
 from wfa.measurement.system.v1alpha import computation_control_service_pb2 as pb
 from wfa.measurement.system.v1alpha.computation_control_service_pb2_grpc import ComputationControlStub
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 DEADLINE = 30.0
 PROGRESS_TIMEOUT = 120.0
 """Seconds in which a send must move at least one chunk, or be answered after its last."""
-_HEADER = {1: "liquid_legions_v2", 2: "reach_only_liquid_legions_v2", 3: "honest_majority_share_shuffle"}
-"""Computation type -> the header's protocol field."""
 _HICCUPS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 """What the existing control server answers when its own database does not: asking again does no harm."""
 
@@ -149,13 +147,11 @@ class Peers:
 def _standing(parcel: Parcel, wire: ComputationStage) -> tuple[str, derive.Peer]:
     """The receiver's stage by name, and how that stands with regard to the message."""
     protocol = parcel.receiver.protocol
-    field = wire.WhichOneof("stage")
+    computation_type, number = registry.system_stage_of(wire)
     try:
-        if field is None:
+        if not computation_type:
             raise ValueError("it names none")
-        # The fields of a system stage are numbered one more than the computation types.
-        computation_type = wire.DESCRIPTOR.fields_by_name[field].number - 1
-        stage = derive.stage_from_wire(protocol, computation_type, getattr(wire, field).stage)
+        stage = derive.stage_from_wire(protocol, computation_type, number)
         return stage.name, derive.peer(parcel.receiver, stage, parcel.message)
     except ValueError as error:
         raise BadInput(f"duchy {parcel.duchy} answered with an impossible stage: {error}") from error
@@ -163,7 +159,7 @@ def _standing(parcel: Parcel, wire: ComputationStage) -> tuple[str, derive.Peer]
 
 def _requests(parcel: Parcel, chunk: int, activity: Activity) -> Iterator[pb.AdvanceComputationRequest]:
     header = pb.AdvanceComputationRequest.Header(name=f"computations/{parcel.computation}")
-    getattr(header, _HEADER[parcel.receiver.protocol.number]).description = parcel.message.value
+    getattr(header, registry.by_number(parcel.receiver.protocol.number).member).description = parcel.message.value
     yield pb.AdvanceComputationRequest(header=header)
     with parcel.path.open("rb", buffering=0) as file:
         while data := file.read(chunk):

@@ -59,12 +59,10 @@ def ask(channels: Mapping[str, grpc.Channel], shown: ComputationSummary, timeout
 
 def read_stage(duchy: str, wire: ComputationStage, expected_type: str) -> PeerStage:
     """Raises BadInput for a stage of another protocol, or none that exists."""
-    field = wire.WhichOneof("stage")
-    # The fields of a system stage are numbered one more than the computation types.
-    computation_type = wire.DESCRIPTOR.fields_by_name[field].number - 1 if field else 0
-    if field is None or registry.type_name(computation_type) != expected_type:
-        raise BadInput(f"duchy {duchy} answered with a stage of another protocol: {field or 'none'}")
-    number: int = getattr(wire, field).stage
+    computation_type, number = registry.system_stage_of(wire)
+    if not computation_type or registry.type_name(computation_type) != expected_type:
+        told = wire.WhichOneof("stage") or "none"
+        raise BadInput(f"duchy {duchy} answered with a stage of another protocol: {told}")
     try:
         name = registry.stage_name(computation_type, number)
     except KeyError:

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from gristmill.protocols.table import Fact, Message, Need, Neighbour, Path, Result, Role, Row, Send, Stage, Wait, Work
+from gristmill.protocols.table import (
+    Fact,
+    Message,
+    Need,
+    Neighbour,
+    Participant,
+    Path,
+    Result,
+    Ring,
+    Role,
+    Row,
+    Send,
+    Stage,
+    Wait,
+    Work,
+)
+
+CIPHERTEXT: Final = 66
+"""Bytes of one ElGamal ciphertext on P-256: two compressed points."""
+SECRETS: Final = (("local_elgamal_key", "secret_key"),)
 
 
 class Lap(NamedTuple):
@@ -41,3 +60,10 @@ def paths(stage: Any, message: Any, laps: tuple[Lap, ...]) -> dict[Role, Path]:
         others += [wait, Work(lap.work, lap.action, Need.SECRETS, onward)]
         aggregator += [wait, Work(lap.work, lap.action_at_aggregator, Need.SECRETS, end)]
     return {Role.NON_AGGREGATOR: tuple(others), Role.AGGREGATOR: tuple(aggregator)}
+
+
+def ring(part: Any, me: Participant) -> Ring:
+    """As the herald wrote it once the keys were set: the last of the participants is the aggregator."""
+    duchies = [participant.duchy_id for participant in part.participant]
+    roles = [*[Role.NON_AGGREGATOR] * (len(duchies) - 1), Role.AGGREGATOR]
+    return tuple(map(Participant, duchies, roles))

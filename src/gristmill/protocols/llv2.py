@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from gristmill.protocols import liquid_legions, table
-from gristmill.protocols.liquid_legions import Lap
+from gristmill.protocols.liquid_legions import CIPHERTEXT, Lap
 from gristmill.protocols.table import Protocol, Role
+from gristmill.protocols.wire import Wire
+
+REGISTER: Final = 3 * CIPHERTEXT
+"""Index, key, count."""
+TUPLE: Final = 4 * CIPHERTEXT
+"""Three flags and a count."""
 
 
 class Stage(table.Stage):
@@ -54,12 +63,21 @@ THREE = Lap(
     "estimate_frequency",
 )
 
+UNITS: Mapping[table.Message, int] = {
+    M.SETUP_PHASE_INPUT: REGISTER,
+    M.EXECUTION_PHASE_ONE_INPUT: REGISTER,
+    M.EXECUTION_PHASE_TWO_INPUT: TUPLE,
+    M.EXECUTION_PHASE_THREE_INPUT: CIPHERTEXT,
+}
+
 LLV2 = Protocol(
     name="LIQUID_LEGIONS_SKETCH_AGGREGATION_V2",
     number=1,
     stages=Stage,
     messages=Message,
     paths=liquid_legions.paths(Stage, Message, laps=(ONE, TWO, THREE)),
+    units=UNITS,
+    requisition_unit=REGISTER,
     many=Role.NON_AGGREGATOR,
 )
 
@@ -69,6 +87,8 @@ LLV2_REACH = Protocol(
     stages=Stage,
     messages=Message,
     paths=liquid_legions.paths(Stage, Message, laps=(ONE, TWO)),
+    units=UNITS,
+    requisition_unit=REGISTER,
     many=Role.NON_AGGREGATOR,
     omits=frozenset({THREE.wait, THREE.message, THREE.work}),
 )
@@ -77,3 +97,16 @@ LLV2_REACH = Protocol(
 def protocol(maximum_frequency: int) -> Protocol:
     """The table of a computation, for all its life. An unset maximum frequency (0) means 1."""
     return LLV2 if maximum_frequency > 1 else LLV2_REACH
+
+
+def _choose(part: Any) -> Protocol:
+    return protocol(part.parameters.maximum_frequency)
+
+
+WIRE = Wire(
+    member="liquid_legions_v2",
+    tables=(LLV2, LLV2_REACH),
+    choose=_choose,
+    ring=liquid_legions.ring,
+    secrets=liquid_legions.SECRETS,
+)

@@ -49,6 +49,8 @@ class Need(Flag):
     NOTHING = 0
     REQUISITIONS = 1
     SECRETS = 2
+    RECORDS = 4
+    """What was recorded of the requisitions; their data stay closed."""
 
 
 class Neighbour(Enum):
@@ -70,6 +72,8 @@ class Work:
     action: str
     needs: Need = Need.NOTHING
     delivers: Send | Result | None = None
+    repeatable: bool = False
+    """Whether it makes the same bytes each time, so that nothing need be kept before it is delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,10 @@ class Protocol:
     messages: type[Message]
     paths: Mapping[Role, Path]
     """By role, in ring order."""
+    units: Mapping[Message, int]
+    """The size in bytes of what a message is a sequence of; 1 where it is of one piece."""
+    requisition_unit: int = 1
+    """The same of what a data provider hands in."""
     many: Role | None = None
     """The one role, if any, that several duchies hold. Their order is known only once the keys are set."""
     output_blobs: bool = True
@@ -227,6 +235,7 @@ def _check_names(protocol: Protocol) -> None:
     _none(protocol, works & waits, "work for one role and a wait for another")
     _none(protocol, {*protocol.stages, *protocol.messages} - used - protocol.omits, "never used")
     _none(protocol, used & protocol.omits, "used, yet said to be left out")
+    _none(protocol, {*protocol.messages} ^ {*protocol.units}, "a message without a unit, or the reverse")
     _require(
         len(published) == 1 and published[0] in [path[-1] for path in protocol.paths.values()],
         f"{protocol.name}: exactly one path must end with the result",

@@ -31,6 +31,7 @@ SHARE_SHUFFLE = Protocol(
     number=3,
     stages=Stage,
     messages=Message,
+    units={**dict.fromkeys(Message, 1)},
     output_blobs=False,
     paths={
         FIRST: (
