@@ -18,7 +18,14 @@ from gristmill.duchy.interventions import Interventions
 from gristmill.duchy.kingdom_log import KingdomLog
 from gristmill.duchy.leases import Inspection, Leases, Orchestration, Slots
 from gristmill.duchy.listening import Listen, listening
-from gristmill.proto.duchy import inspection_pb2_grpc, interventions_pb2_grpc, leases_pb2_grpc, orchestration_pb2_grpc
+from gristmill.duchy.private_keys import PrivateKeys
+from gristmill.proto.duchy import (
+    inspection_pb2_grpc,
+    interventions_pb2_grpc,
+    leases_pb2_grpc,
+    orchestration_pb2_grpc,
+    private_keys_pb2_grpc,
+)
 from gristmill.store import open_store
 from gristmill.trust.channels import Target, aio_channel
 from wfa.measurement.internal.duchy import (
@@ -75,6 +82,7 @@ async def serve_internal_api(
             partial(leases_pb2_grpc.add_LeasesServicer_to_server, Leases(store)),
             partial(orchestration_pb2_grpc.add_OrchestrationServicer_to_server, Orchestration(store)),
             partial(orchestration_pb2_grpc.add_SlotsServicer_to_server, Slots(store)),
+            partial(private_keys_pb2_grpc.add_PrivateKeysServicer_to_server, PrivateKeys(store)),
             partial(inspection_pb2_grpc.add_InspectionServicer_to_server, Inspection(store)),
             partial(interventions_pb2_grpc.add_InterventionsServicer_to_server, Interventions(store, participants)),
         ]

@@ -13,9 +13,11 @@ from gristmill.mill.activity import Activity, Snapshot
 from gristmill.mill.calls import calling, code_of
 from gristmill.mill.claims import Claim, PutBackReason
 from gristmill.observe.logs import logger
-from gristmill.proto.duchy import leases_pb2
+from gristmill.proto.duchy import leases_pb2, private_keys_pb2
 from gristmill.proto.duchy.leases_pb2_grpc import LeasesStub
+from gristmill.proto.duchy.private_keys_pb2_grpc import PrivateKeysStub
 from gristmill.protocols import registry
+from gristmill.secret import Secret
 from wfa.measurement.internal.duchy import computations_service_pb2 as pb
 from wfa.measurement.internal.duchy.computation_stats_service_pb2 import CreateComputationStatRequest
 from wfa.measurement.internal.duchy.computation_stats_service_pb2_grpc import ComputationStatsStub
@@ -53,6 +55,7 @@ class InternalApi:
         self._computations = ComputationsStub(channel)
         self._stats = ComputationStatsStub(channel)
         self._leases = LeasesStub(channel)
+        self._private_keys = PrivateKeysStub(channel)
         self._has_leases: bool | None = None
 
     # Reading and claiming
@@ -128,6 +131,22 @@ class InternalApi:
                 if time.monotonic() + HOLD_PAUSE >= until:
                     raise
             time.sleep(HOLD_PAUSE)
+
+    def private_keyset(self, claim: Claim) -> Secret | None:
+        """The private keyset of the claimed computation; None where the internal API does not keep it. LeaseLost."""
+        if claim.fence is None:
+            return None
+        request = private_keys_pb2.GetPrivateKeysetRequest(
+            global_computation_id=claim.computation, fence=claim.fence, owner=self.owner
+        )
+        try:
+            response = claim.activity.call(self._private_keys.GetPrivateKeyset, request, timeout=self._timeout(claim))
+        except grpc.RpcError as error:
+            if code_of(error) in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND):
+                return None
+            with calling(CALLEE, "GetPrivateKeyset"):
+                raise
+        return Secret(response.private_keyset)
 
     def renew(self, claim: Claim, snapshot: Snapshot) -> None:
         """Extend a lease from now on. LeaseLost; Unavailable."""

@@ -27,6 +27,8 @@ from gristmill.protocols.table import (
     sends,
 )
 
+_OF_REQUISITIONS = Need.REQUISITIONS | Need.RECORDS
+
 
 class Slot(NamedTuple):
     """Where one message of one sender goes. The store remembers it per computation, whatever the stage."""
@@ -65,7 +67,7 @@ def claimable(protocol: Protocol) -> tuple[Stage, ...]:
 
 def takes_requisitions(protocol: Protocol, role: Role) -> tuple[Stage, ...]:
     """Where fulfilment is still possible: in all stages before the first that reads requisitions."""
-    reads = [isinstance(row, Work) and Need.REQUISITIONS in row.needs for row in protocol.paths[role]]
+    reads = [isinstance(row, Work) and bool(row.needs & _OF_REQUISITIONS) for row in protocol.paths[role]]
     return protocol.walk(role)[: reads.index(True)] if any(reads) else ()
 
 
@@ -73,6 +75,9 @@ def takes_requisitions(protocol: Protocol, role: Role) -> tuple[Stage, ...]:
 
 
 class Dependency(Enum):
+    """Numbered as on the wire, which has no word for what is kept beside its list."""
+
+    KEPT = 0
     INPUT = 1
     OUTPUT = 2
 
@@ -104,6 +109,14 @@ def blobs(seat: Seat, stage: Stage) -> tuple[Blob, ...]:
             )
         inputs = outputs or inputs
     return ()
+
+
+def kept_beside(seat: Seat, stage: Stage) -> tuple[Blob, ...]:
+    """What a stage makes and the wire does not list: kept all the same, with the ID after those of `blobs`."""
+    row = row_of(seat, stage)
+    if seat.protocol.output_blobs or not isinstance(row, Work) or row.delivers is None or row.repeatable:
+        return ()
+    return (Blob(Dependency.KEPT, stage),)
 
 
 def stage_details(seat: Seat, stage: Stage) -> dict[str, int]:

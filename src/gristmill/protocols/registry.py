@@ -8,14 +8,17 @@ from typing import Any, Final, cast
 from google.protobuf.descriptor import EnumDescriptor
 
 from gristmill.errors import InvalidRequest, PreconditionFailed
-from gristmill.protocols import llv2
+from gristmill.protocols import llv2, share_shuffle
 from gristmill.protocols.table import Fact, Participant, Protocol, Role, Seat, Stage, Wait
 from gristmill.protocols.wire import Wire
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails, ComputationStageDetails
 from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage, ComputationTypeEnum
 from wfa.measurement.system.v1alpha.computation_stage_pb2 import ComputationStage as SystemStage
 
-WIRES: Final[tuple[Wire, ...]] = (llv2.WIRE,)
+WIRES: Final[tuple[Wire, ...]] = (
+    llv2.WIRE,
+    share_shuffle.WIRE,
+)
 """The protocols that this version computes. Whoever adds one, adds it here."""
 
 _BY_MEMBER: Final = {wire.member: wire for wire in WIRES}

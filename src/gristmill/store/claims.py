@@ -19,6 +19,7 @@ from gristmill.store.journal import actor_of, note
 from gristmill.store.outputs import recorded
 from gristmill.store.refusals import LeaseTaken
 from gristmill.store.rows import (
+    KEPT,
     Computation,
     blobs_of,
     change,
@@ -262,7 +263,7 @@ async def _lease(transaction: Transaction, computation: Computation) -> Lease:
         counts=counts(stage),
     )
     blobs = await blobs_of(transaction, computation)
-    held.outputs.extend(recorded(blob) for blob in blobs if blob["dependency"] == OUTPUT and blob["path"])
+    held.outputs.extend(recorded(blob) for blob in blobs if blob["dependency"] in (OUTPUT, KEPT) and blob["path"])
     given = [blob for blob in blobs if blob["dependency"] == INPUT]
     for row in [*given, *await requisition_rows(transaction, computation)]:
         if row["path"] and row["sha256"] is not None:

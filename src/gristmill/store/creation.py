@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from gristmill.errors import InvalidRequest
 from gristmill.protocols import registry
 from gristmill.secret import Secret
-from gristmill.store import tables
+from gristmill.store import private_keys, tables
 from gristmill.store.journal import note
 from gristmill.store.refusals import ComputationExists, InitialStageInvalid
 from gristmill.store.rows import add_stage, find, split_requisition, token
@@ -26,11 +26,14 @@ from wfa.measurement.internal.duchy.requisition_details_pb2 import RequisitionEn
 GLOBAL_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
-async def create(transaction: Transaction, request: CreateComputationRequest) -> ComputationToken:
+async def create(
+    transaction: Transaction, request: CreateComputationRequest, private_keyset: Secret | None = None
+) -> ComputationToken:
     global_id, details = request.global_computation_id, request.computation_details
     if not GLOBAL_ID.fullmatch(global_id):
         raise InvalidRequest(f"global_computation_id {global_id!r} is not made of letters, digits, '-', '_' and '.'")
     first_stage = _first_stage(request)
+    registry.seat(details, transaction.duchy)
     exists = select(tables.computations.c.id).where(tables.computations.c.global_id == global_id)
     if await transaction.first(exists):
         raise ComputationExists(global_id)
@@ -55,6 +58,7 @@ async def create(transaction: Transaction, request: CreateComputationRequest) ->
                 lease_expires=transaction.now,
                 details=open_part.SerializeToString(),
                 sealed_details=sealed,
+                sealed_private_keyset=private_keys.seal(transaction, computation_id, wrapped_key, private_keyset),
                 wrapped_key=wrapped_key,
                 created=transaction.now,
                 updated=transaction.now,

@@ -12,7 +12,7 @@ from gristmill.store import tables
 from gristmill.store.conditions import holds, lock_if, refusal
 from gristmill.store.guards import Fence, Guard, Version
 from gristmill.store.journal import actor_of, note
-from gristmill.store.rows import Computation, change, find, store_details, token
+from gristmill.store.rows import KEPT, Computation, change, find, store_details, token
 from gristmill.store.transaction import Transaction
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import OUTPUT
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -91,7 +91,7 @@ async def _fill_slot(transaction: Transaction, computation: Computation, blob_id
 
 async def _output(transaction: Transaction, computation: Computation, blob_id: int) -> RowMapping:
     blob = await transaction.first(select(tables.blobs).where(*_where(computation, blob_id)))
-    if blob is None or blob["dependency"] != OUTPUT:
+    if blob is None or blob["dependency"] not in (OUTPUT, KEPT):
         raise PreconditionFailed(f"{computation.stage_name()} has no output blob {blob_id}")
     return blob
 

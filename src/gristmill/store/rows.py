@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from gristmill.errors import InvalidRequest
 from gristmill.protocols import registry
+from gristmill.protocols.derive import Dependency
 from gristmill.protocols.table import Protocol, Role, Seat, Stage
 from gristmill.secret import Secret
 from gristmill.store import tables
@@ -20,6 +21,8 @@ from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToke
 from wfa.measurement.internal.duchy.requisition_details_pb2 import ExternalRequisitionKey, RequisitionDetails
 
 REQUISITION_SECRETS = (("nonce",),)
+KEPT = Dependency.KEPT.value
+"""Of blobs that the wire's token does not list."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Computation:
     progress: bytes | None
     details: ComputationDetails
     sealed_details: bytes | None
+    sealed_private_keyset: bytes | None
     wrapped_key: bytes | None
     created: int
     updated: int
@@ -168,6 +172,8 @@ async def token(transaction: Transaction, computation: Computation) -> Computati
         if stage["details"]:
             told.stage_specific_details.CopyFrom(ComputationStageDetails.FromString(stage["details"]))
     for blob in await blobs_of(transaction, computation):
+        if blob["dependency"] == KEPT:
+            continue
         told.blobs.add(dependency_type=blob["dependency"], path=blob["path"], blob_id=blob["id"])
     for row in await requisition_rows(transaction, computation):
         told.requisitions.add(

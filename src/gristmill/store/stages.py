@@ -239,6 +239,7 @@ async def end(
         progress=None,
         details=ended.SerializeToString(),
         sealed_details=None,
+        sealed_private_keyset=None,
         wrapped_key=None,
         version=computation.version + 1,
     )

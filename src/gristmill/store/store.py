@@ -18,6 +18,7 @@ from gristmill.proto.duchy.inspection_pb2 import ComputationSummary, ListComputa
 from gristmill.proto.duchy.leases_pb2 import BlobDigest, Figures, Lease, Progress, RecordOutputResponse
 from gristmill.proto.duchy.orchestration_pb2 import FillSlotResponse, JudgeMessageResponse, SlotMessage
 from gristmill.protocols.table import Fact
+from gristmill.secret import Secret
 from gristmill.store import (
     claims,
     continuation,
@@ -26,6 +27,7 @@ from gristmill.store import (
     interventions,
     messages,
     outputs,
+    private_keys,
     removal,
     requisitions,
     rows,
@@ -89,14 +91,17 @@ class Store:
 
     # Computations: the wire-compatible methods
 
-    async def create(self, request: CreateComputationRequest) -> ComputationToken:
+    async def create(self, request: CreateComputationRequest, private_keyset: Secret | None = None) -> ComputationToken:
         """A new computation in its first stage, claimable at once; token.attempt is 0.
 
+        private_keyset: of the key pair in the details, where data providers encrypt to this duchy.
+
         AlreadyExists (COMPUTATION_ALREADY_EXISTS); InvalidRequest: no global ID, no or another protocol's details, no
-        role, another than the initial stage, a requisition of another computation.
+        role, another than the initial stage, a requisition of another computation; PreconditionFailed: the details name
+        participants that are no ring around this duchy.
         """
         async with self._write() as transaction:
-            return await creation.create(transaction, request)
+            return await creation.create(transaction, request, private_keyset)
 
     async def token(self, key: str | ExternalRequisitionKey) -> ComputationToken:
         """By global ID or by one of its requisitions. NotFound (COMPUTATION_NOT_FOUND)."""
@@ -268,6 +273,11 @@ class Store:
         """
         async with self._write() as transaction:
             await claims.put_back(transaction, global_id, fence, delay, reason, message)
+
+    async def private_keyset(self, global_id: str, fence: Fence) -> Secret:
+        """What was given to `create`, for the mill that holds the lease. NotFound: none was given; LeaseLost."""
+        async with self._read() as transaction:
+            return await private_keys.private_keyset(transaction, global_id, fence)
 
     # Facts and slots: lease-free, remembered whatever the stage
 

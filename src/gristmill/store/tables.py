@@ -42,6 +42,7 @@ computations = Table(
     Column("progress", LargeBinary),
     Column("details", LargeBinary, nullable=False),
     Column("sealed_details", LargeBinary),
+    Column("sealed_private_keyset", LargeBinary),
     # Destroyed when the computation ends, and with it all that was sealed under it.
     Column("wrapped_key", LargeBinary),
     Column("created", BigInteger, nullable=False),

@@ -6,7 +6,7 @@ from sqlalchemy import insert, select, update
 
 from gristmill.errors import PreconditionFailed
 from gristmill.protocols import registry
-from gristmill.protocols.derive import Slot, blobs, missing, row_of, stage_details, transitions
+from gristmill.protocols.derive import Slot, blobs, kept_beside, missing, row_of, stage_details, transitions
 from gristmill.protocols.table import Fact, Seat, Stage, Wait
 from gristmill.store import tables
 from gristmill.store.journal import note
@@ -79,7 +79,7 @@ async def enter(transaction: Transaction, computation: Computation, stage: Stage
     details = registry.wire_stage_details(protocol, stage_details(seat, stage)).SerializeToString()
     # The wire shows a wait as attempted once, though nobody works on it.
     await add_stage(transaction, computation, details, next_attempt=2 if waits else 1)
-    for blob_id, blob in enumerate(blobs(seat, stage)):
+    for blob_id, blob in enumerate((*blobs(seat, stage), *kept_beside(seat, stage))):
         found = await content(transaction, computation, blob.content)
         values = {"dependency": blob.dependency.value, **(found or {})}
         await transaction.run(

@@ -73,6 +73,22 @@ class KeyEncryption:
                 cure="start with the keyset that was in use when the computation was created; rotation keeps old keys",
             ) from None
 
+    def seal_keyset(self, keyset: Secret) -> bytes:
+        """A binary cleartext Tink keyset as the EncryptedKeyset that the existing system keeps in blob storage."""
+        handle = proto_keyset_format.parse(keyset.expose(), secret_key_access.TOKEN)
+        return bytes(proto_keyset_format.serialize_encrypted(handle, self._current(), b""))
+
+    def open_keyset(self, sealed: bytes) -> Secret:
+        """The keyset inside such an EncryptedKeyset; `KeysetUnusable` if no key of this keyset sealed it."""
+        try:
+            handle = proto_keyset_format.parse_encrypted(sealed, self._current(), b"")
+        except tink.TinkError:
+            raise KeysetUnusable(
+                "a private keyset in blob storage does not open with this key-encryption keyset",
+                cure="give the keyset with which the herald sealed it; rotation keeps old keys",
+            ) from None
+        return Secret(proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
+
     def _current(self) -> aead.Aead:
         """The keyset as its file has it now. A file that is no keyset any more is told of, and changes nothing."""
         if self._path is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.protocols import llv2
+from gristmill.protocols import llv2, share_shuffle
 from gristmill.protocols.derive import (
     Blob,
     Dependency,
@@ -25,6 +25,7 @@ from gristmill.protocols.derive import (
     diagram,
     hear,
     judge,
+    kept_beside,
     last_use,
     missing,
     peer,
@@ -35,6 +36,7 @@ from gristmill.protocols.derive import (
     transitions,
 )
 from gristmill.protocols.llv2 import LLV2, LLV2_REACH
+from gristmill.protocols.share_shuffle import AGGREGATOR, FIRST, SECOND, SHARE_SHUFFLE
 from gristmill.protocols.table import (
     Fact,
     Message,
@@ -52,13 +54,11 @@ from gristmill.protocols.table import (
     senders,
     sends,
 )
-from unit.protocols import share_shuffle
-from unit.protocols.share_shuffle import AGGREGATOR, FIRST, SECOND, SHARE_SHUFFLE
 from unit.protocols.simulate import Defect, Failed, simulate
 
 TABLES = [LLV2, LLV2_REACH, SHARE_SHUFFLE]
 ROLES = {"worker": Role.NON_AGGREGATOR, "first": FIRST, "second": SECOND, "aggregator": AGGREGATOR}
-INPUT, OUTPUT = Dependency
+KEPT, INPUT, OUTPUT = Dependency
 
 # Of three duchies: number, stage, role, entered by, inputs, outputs, outputs filled by, in the work queue, left by.
 LIQUID_LEGIONS = """
@@ -173,6 +173,15 @@ def test_second_worker_passes_its_input_on() -> None:
     assert blobs(second, stages.SETUP_PHASE) == blobs(second, stages.SHUFFLE_PHASE) == (Blob(INPUT, seeds),)
     assert last_use(second, seeds) is stages.SHUFFLE_PHASE
     assert stage_details(aggregator, stages.WAIT_ON_AGGREGATION_INPUT) == {"worker1": 0, "worker2": 1}
+
+
+def test_what_the_wire_does_not_list_is_kept_beside_it_unless_it_is_the_same_every_time() -> None:
+    first, _, aggregator = seats(SHARE_SHUFFLE)
+    stages = share_shuffle.Stage
+    assert kept_beside(first, stages.SHUFFLE_PHASE) == (Blob(KEPT, stages.SHUFFLE_PHASE),)
+    assert kept_beside(aggregator, stages.AGGREGATION_PHASE) == (Blob(KEPT, stages.AGGREGATION_PHASE),)
+    assert [stage for stage in SHARE_SHUFFLE.walk(FIRST) if kept_beside(first, stage)] == [stages.SHUFFLE_PHASE]
+    assert not any(kept_beside(seat, stage) for seat in seats(LLV2) for stage in LLV2.walk(seat.me.role))
 
 
 def test_what_the_herald_does() -> None:

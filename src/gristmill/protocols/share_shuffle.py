@@ -1,0 +1,94 @@
+"""Honest Majority Share Shuffle: two duchies exchange seeds and shuffle their shares, a third adds the shares up."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gristmill.protocols import table
+from gristmill.protocols.table import Fact, Need, Participant, Protocol, Result, Ring, Role, Send, Wait, Work
+from gristmill.protocols.wire import Wire
+
+
+class Stage(table.Stage):
+    INITIALIZED = 1
+    WAIT_TO_START = 2
+    WAIT_ON_SHUFFLE_INPUT_PHASE_ONE = 3
+    SETUP_PHASE = 4
+    WAIT_ON_SHUFFLE_INPUT_PHASE_TWO = 5
+    WAIT_ON_AGGREGATION_INPUT = 6
+    SHUFFLE_PHASE = 7
+    AGGREGATION_PHASE = 8
+    COMPLETE = 9
+
+
+class Message(table.Message):
+    SHUFFLE_PHASE_INPUT_ONE = 1
+    SHUFFLE_PHASE_INPUT_TWO = 2
+    AGGREGATION_PHASE_INPUT = 3
+
+
+S, M = Stage, Message
+FIRST, SECOND, AGGREGATOR = Role.FIRST_NON_AGGREGATOR, Role.SECOND_NON_AGGREGATOR, Role.AGGREGATOR
+SEEDS: Final = Need.RECORDS | Need.SECRETS
+SHARES: Final = Need.REQUISITIONS | Need.SECRETS
+
+SHARE_SHUFFLE = Protocol(
+    name="HONEST_MAJORITY_SHARE_SHUFFLE",
+    number=3,
+    stages=Stage,
+    messages=Message,
+    units=dict.fromkeys(Message, 1),
+    output_blobs=False,
+    paths={
+        FIRST: (
+            Work(S.INITIALIZED, "publish_encryption_key"),
+            Wait(S.WAIT_TO_START, Fact.STARTED),
+            Work(
+                S.SETUP_PHASE,
+                "hand_over_seeds",
+                SEEDS,
+                Send(M.SHUFFLE_PHASE_INPUT_ONE, to=SECOND),
+                repeatable=True,
+            ),
+            Wait(S.WAIT_ON_SHUFFLE_INPUT_PHASE_TWO, M.SHUFFLE_PHASE_INPUT_TWO),
+            Work(S.SHUFFLE_PHASE, "shuffle_shares", SHARES, Send(M.AGGREGATION_PHASE_INPUT, to=AGGREGATOR)),
+        ),
+        SECOND: (
+            Work(S.INITIALIZED, "publish_encryption_key"),
+            Wait(S.WAIT_ON_SHUFFLE_INPUT_PHASE_ONE, M.SHUFFLE_PHASE_INPUT_ONE),
+            Work(
+                S.SETUP_PHASE,
+                "hand_over_seeds",
+                SEEDS,
+                Send(M.SHUFFLE_PHASE_INPUT_TWO, to=FIRST),
+                repeatable=True,
+            ),
+            Work(S.SHUFFLE_PHASE, "shuffle_shares", SHARES, Send(M.AGGREGATION_PHASE_INPUT, to=AGGREGATOR)),
+        ),
+        AGGREGATOR: (
+            Work(S.INITIALIZED, "publish_nothing"),
+            Wait(S.WAIT_ON_AGGREGATION_INPUT, M.AGGREGATION_PHASE_INPUT),
+            Work(S.AGGREGATION_PHASE, "add_shares", delivers=Result.RESULT),
+        ),
+    },
+)
+
+
+def _choose(part: Any) -> Protocol:
+    return SHARE_SHUFFLE
+
+
+def _ring(part: Any, me: Participant) -> Ring:
+    """Two workers and the aggregator, whose name the details of a worker lack: it sends nothing to workers."""
+    first, second = (*part.non_aggregators, "", "")[:2]
+    aggregator = me.duchy if me.role is AGGREGATOR else ""
+    return (Participant(first, FIRST), Participant(second, SECOND), Participant(aggregator, AGGREGATOR))
+
+
+WIRE = Wire(
+    member="honest_majority_share_shuffle",
+    tables=(SHARE_SHUFFLE,),
+    choose=_choose,
+    ring=_ring,
+    secrets=(("random_seed",),),
+)
