@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 
@@ -19,13 +20,16 @@ from gristmill.proto.kingdom import measurements_pb2 as measurements
 from gristmill.proto.kingdom.measurements_pb2_grpc import MeasurementsStub
 from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import Target, aio_channel, client_credentials
-from gristmill.trust.consent import sign_el_gamal_key
+from gristmill.trust.consent import sign_el_gamal_key, sign_encryption_key
 from gristmill.trust.development import DevelopmentKeys, Party
-from gristmill.trust.signatures import Signer
+from gristmill.trust.hybrid import PrivateKeyset
+from gristmill.trust.signatures import Signer, signed_bytes
 from wfa.measurement.api.v2alpha import requisitions_service_pb2 as requisitions
 from wfa.measurement.api.v2alpha.certificates_service_pb2_grpc import CertificatesStub
+from wfa.measurement.api.v2alpha.crypto_pb2 import SignedMessage
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
+from wfa.measurement.api.v2alpha.requisition_spec_pb2 import RequisitionSpec
 from wfa.measurement.api.v2alpha.requisitions_service_pb2_grpc import RequisitionsStub
 from wfa.measurement.system.v1alpha import computation_participants_service_pb2 as participants
 from wfa.measurement.system.v1alpha import computations_service_pb2 as computations
@@ -43,12 +47,13 @@ PRIVACY = Privacy(1.0, 1e-5)
 
 @dataclass(frozen=True)
 class Duchy:
-    """A duchy that does what the test says; its ElGamal key is real."""
+    """A duchy that does what the test says; its keys are real."""
 
     name: str
     party: Party
     channel: grpc.aio.Channel
     key_pair: tuple[bytes, bytes] = field(default_factory=_native.generate_key_pair)
+    keyset: PrivateKeyset = field(default_factory=PrivateKeyset.generate)
 
     @property
     def participants(self) -> ComputationParticipantsStub:
@@ -78,10 +83,25 @@ class Duchy:
         params.liquid_legions_v2.el_gamal_public_key_signature_algorithm_oid = signature.algorithm_oid
         return params
 
-    async def publish(self, computation: str, *, etag: str = "") -> ComputationParticipant:
+    def signed_encryption_key(self) -> ComputationParticipant.RequisitionParams:
+        """For share shuffle; the aggregator has none."""
+        params = ComputationParticipant.RequisitionParams(duchy_certificate=self.party.certificate)
+        params.honest_majority_share_shuffle.SetInParent()
+        if self.name != "aggregator":
+            signer = Signer.read(certificate=self.party.signing_certificate_file, key=self.party.signing_key_file)
+            serialized, signature = sign_encryption_key(self.keyset.public_key, signer)
+            params.honest_majority_share_shuffle.tink_public_key = serialized
+            params.honest_majority_share_shuffle.tink_public_key_signature = signature.value
+            params.honest_majority_share_shuffle.tink_public_key_signature_algorithm_oid = signature.algorithm_oid
+        return params
+
+    async def publish(
+        self, computation: str, params: ComputationParticipant.RequisitionParams | None = None, *, etag: str = ""
+    ) -> ComputationParticipant:
+        """Its ElGamal key, if not something else."""
         return await self.participants.SetParticipantRequisitionParams(
             participants.SetParticipantRequisitionParamsRequest(
-                name=self.own(computation), requisition_params=self.signed_key(), etag=etag
+                name=self.own(computation), requisition_params=params or self.signed_key(), etag=etag
             )
         )
 
@@ -131,7 +151,6 @@ class World:
     consumer: ConsumerKeys
     channels: dict[str, grpc.aio.Channel]
     duchies: dict[str, Duchy]
-    nonces: dict[str, int] = field(default_factory=dict)
 
     @property
     def measurements(self) -> MeasurementsStub:
@@ -171,9 +190,21 @@ class World:
         )
         return list(response.requisitions)
 
+    def nonce(self, provider: str, requisition: Requisition) -> int:
+        """What the data provider reads in its requisition specification."""
+        keyset = PrivateKeyset.read(self.keys.data_provider(provider).private_keyset_file)
+        signed = keyset.decrypt_message(requisition.encrypted_requisition_spec, SignedMessage, what="the specification")
+        return RequisitionSpec.FromString(signed_bytes(signed)).nonce
+
     async def publish_all(self, computation: str) -> None:
         """All at the same time, as duchies do."""
         await asyncio.gather(*(duchy.publish(computation) for duchy in self.duchies.values()))
+
+    async def publish_all_encryption_keys(self, computation: str) -> None:
+        """The same for share shuffle."""
+        await asyncio.gather(
+            *(duchy.publish(computation, duchy.signed_encryption_key()) for duchy in self.duchies.values())
+        )
 
     async def confirm_all(self, computation: str) -> None:
         """All at the same time, as duchies do."""
@@ -186,7 +217,7 @@ def computation_of(measurement: Measurement) -> str:
 
 
 @asynccontextmanager
-async def world(keys: DevelopmentKeys, database: Path, **settings: float) -> AsyncIterator[World]:
+async def world(keys: DevelopmentKeys, database: Path, **settings: Any) -> AsyncIterator[World]:
     """A kingdom on a free port of 127.0.0.1."""
     small = LiquidLegionsParameters(decay_rate=10.0, max_size=1000, sampling_indicator_size=100_000)
     kingdom_settings = KingdomSettings(keys.kingdom.tls, keys.directory, database, small, **settings)

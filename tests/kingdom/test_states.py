@@ -8,17 +8,14 @@ import pytest
 
 from gristmill.proto.kingdom import measurements_pb2 as measurements
 from gristmill.trust.consent import nonce_hash
-from gristmill.trust.hybrid import PrivateKeyset
 from gristmill.trust.signatures import signed_bytes
 from kingdom.actors import World, computation_of
 from wfa.measurement.api.v2alpha import certificates_service_pb2 as certificates
 from wfa.measurement.api.v2alpha import requisitions_service_pb2 as requisitions
 from wfa.measurement.api.v2alpha.certificate_pb2 import Certificate
-from wfa.measurement.api.v2alpha.crypto_pb2 import SignedMessage
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
-from wfa.measurement.api.v2alpha.requisition_spec_pb2 import RequisitionSpec
 from wfa.measurement.system.v1alpha import computation_participants_service_pb2 as participants
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
@@ -30,18 +27,11 @@ async def refused(call: object) -> grpc.StatusCode:
     return caught.value.code()
 
 
-def nonce(kingdom: World, provider: str, requisition: Requisition) -> int:
-    """What the data provider reads in its requisition specification."""
-    keyset = PrivateKeyset.read(kingdom.keys.data_provider(provider).private_keyset_file)
-    signed = keyset.decrypt_message(requisition.encrypted_requisition_spec, SignedMessage, what="the specification")
-    return RequisitionSpec.FromString(signed_bytes(signed)).nonce
-
-
 async def fulfil_all(kingdom: World, computation: str) -> None:
     for provider in ("edp1", "edp2"):
         (requisition,) = await kingdom.listed(provider)
         name = f"{computation}/requisitions/{requisition.name.rpartition('/')[2]}"
-        await kingdom.duchies["worker1"].fulfil(name, nonce(kingdom, provider, requisition), etag=requisition.etag)
+        await kingdom.duchies["worker1"].fulfil(name, kingdom.nonce(provider, requisition), etag=requisition.etag)
 
 
 def public_key(measurement: Measurement) -> bytes:
@@ -142,7 +132,7 @@ async def test_a_wrong_nonce_is_refused_and_a_fulfilled_requisition_stays_fulfil
     await kingdom.publish_all(computation)
     (requisition,) = await kingdom.listed("edp1")
     name = f"{computation}/requisitions/{requisition.name.rpartition('/')[2]}"
-    duchy, right = kingdom.duchies["worker2"], nonce(kingdom, "edp1", requisition)
+    duchy, right = kingdom.duchies["worker2"], kingdom.nonce("edp1", requisition)
     assert await refused(duchy.fulfil(name, right ^ 1)) is grpc.StatusCode.FAILED_PRECONDITION
     assert await refused(duchy.fulfil(name, 0)) is grpc.StatusCode.INVALID_ARGUMENT
     await duchy.fulfil(name, right)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from gristmill.cli import flags
+
+if TYPE_CHECKING:
+    from gristmill.kingdom.share_shuffle import ShareShuffleParameters
 
 _LARGEST_DECAY = 700
 """Beyond it the smallest register probability leaves the range of double precision."""
@@ -27,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sqlite-database", type=flags.path, required=True, metavar="FILE", help="database file; created when missing"
     )
     _add_parameters(parser)
+    _add_share_shuffle(parser)
     flags.add_logging(parser)
 
 
@@ -61,10 +66,27 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
             )
 
 
+def _add_share_shuffle(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("Honest Majority Share Shuffle")
+    flags.add_boolean(group, "--enable-hmss", default=False, help="carry every measurement out by it (false)")
+    for name in ("reach-and-frequency", "reach"):
+        group.add_argument(
+            f"--hmss-{name}-ring-modulus", type=flags.integer(2), default=127, metavar="Q", help="of the shares (127)"
+        )
+    flags.add_enum(
+        group,
+        "--hmss-noise-mechanism",
+        ("NONE", "GEOMETRIC", "DISCRETE_GAUSSIAN"),
+        default="DISCRETE_GAUSSIAN",
+        help="of all noise (DISCRETE_GAUSSIAN)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
-    from gristmill.kingdom.protocol import LiquidLegionsParameters, NoiseMechanism, Privacy
+    from gristmill.kingdom.noise import NoiseMechanism
+    from gristmill.kingdom.protocol import LiquidLegionsParameters, Privacy
     from gristmill.kingdom.server import KingdomSettings
     from gristmill.observe import logs
     from gristmill.trust.files import TlsFiles
@@ -88,9 +110,26 @@ def run(arguments: argparse.Namespace) -> int:
         consortium=arguments.consortium_directory,
         database=arguments.sqlite_database,
         parameters=parameters,
+        shares=_share_shuffle(arguments) if arguments.enable_hmss else None,
         verbose=logging.verbose_server,
     )
     return asyncio.run(_serve(settings, arguments.host, arguments.port, logging.metrics_port))
+
+
+def _share_shuffle(arguments: argparse.Namespace) -> ShareShuffleParameters:
+    from gristmill.errors import ConfigurationError
+    from gristmill.kingdom.noise import NoiseMechanism
+    from gristmill.kingdom.share_shuffle import ShareShuffleParameters
+
+    mechanism = arguments.hmss_noise_mechanism
+    try:
+        return ShareShuffleParameters(
+            arguments.hmss_reach_and_frequency_ring_modulus,
+            arguments.hmss_reach_ring_modulus,
+            None if mechanism == "NONE" else NoiseMechanism(mechanism),
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error), cure="127 is usual, for both.") from None
 
 
 async def _serve(settings: object, host: str, port: int, metrics_port: int | None) -> int:

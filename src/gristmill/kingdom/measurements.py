@@ -11,6 +11,7 @@ from gristmill.errors import InvalidRequest, ParticipationInvalid
 from gristmill.kingdom import messages, names, pages, protocol, specification
 from gristmill.kingdom.protocol import LiquidLegionsParameters
 from gristmill.kingdom.registry import Registry
+from gristmill.kingdom.share_shuffle import ShareShuffleParameters
 from gristmill.proto.kingdom import measurements_pb2 as wire
 from gristmill.proto.kingdom import measurements_pb2_grpc as wire_grpc
 from gristmill.store.kingdom import certificates, measurements
@@ -29,10 +30,17 @@ _LONGEST_ID = 100
 class Measurements(wire_grpc.MeasurementsServicer):
     """Every consumer sees its own measurements only."""
 
-    def __init__(self, store: KingdomStore, registry: Registry, parameters: LiquidLegionsParameters) -> None:
+    def __init__(
+        self,
+        store: KingdomStore,
+        registry: Registry,
+        parameters: LiquidLegionsParameters,
+        shares: ShareShuffleParameters | None = None,
+    ) -> None:
         self._store = store
         self._registry = registry
         self._parameters = parameters
+        self._shares = shares
 
     async def CreateMeasurement(  # noqa: N802
         self, request: wire.CreateMeasurementRequest, context: Context
@@ -48,10 +56,11 @@ class Measurements(wire_grpc.MeasurementsServicer):
             raise InvalidRequest(f"measurement_consumer_certificate belongs to {owner}, not to {consumer}")
         async with self._store.transaction() as transaction:
             signed = await self._verify_specification(transaction, submitted, consumer)
-            specification.check(submitted, signed)
+            specification.check(submitted, signed, by_shares=self._shares is not None)
             public_config, system_config = protocol.choose(
                 signed,
                 self._parameters,
+                self._shares,
                 data_providers=len(submitted.data_providers),
                 duchies=len(self._registry.duchies),
             )
@@ -65,6 +74,7 @@ class Measurements(wire_grpc.MeasurementsServicer):
                 system_config=system_config,
                 duchies=self._registry.duchies,
                 requisitions=tuple(NewRequisition(entry.key, entry.value) for entry in submitted.data_providers),
+                storing_duchies=self._registry.workers if self._shares is not None else (),
             )
             return messages.measurement(await measurements.create(transaction, new))
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from gristmill.errors import InvalidRequest
+from gristmill.kingdom import share_shuffle
+from gristmill.kingdom.noise import NoiseMechanism
+from gristmill.kingdom.share_shuffle import ShareShuffleParameters
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
 P256_CURVE_ID = 415
 """OpenSSL's number of prime256v1, as the wire names the curve."""
-
-
-class NoiseMechanism(Enum):
-    """The two that Liquid Legions knows. Public and system API number mechanisms differently: convert by name."""
-
-    GEOMETRIC = "GEOMETRIC"
-    DISCRETE_GAUSSIAN = "DISCRETE_GAUSSIAN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +38,18 @@ class LiquidLegionsParameters:
 
 
 def choose(
-    specification: MeasurementSpec, parameters: LiquidLegionsParameters, *, data_providers: int, duchies: int
+    specification: MeasurementSpec,
+    parameters: LiquidLegionsParameters,
+    shares: ShareShuffleParameters | None = None,
+    *,
+    data_providers: int,
+    duchies: int,
 ) -> tuple[ProtocolConfig, Computation.MpcProtocolConfig]:
     """The public and the system configuration of a measurement; InvalidRequest if no protocol here can carry it out.
 
-    Reach and reach-and-frequency of two or more data providers are carried by Liquid Legions V2. For reach the maximum
-    frequency is absent, which the duchies read as 1.
+    Reach and reach-and-frequency of two or more data providers are carried by share shuffle if this kingdom offers it
+    (`shares` is given), else by Liquid Legions V2. For reach the maximum frequency is absent, which the duchies read
+    as 1.
     """
     kind = specification.WhichOneof("measurement_type")
     if kind not in ("reach", "reach_and_frequency"):
@@ -60,13 +61,17 @@ def choose(
             "a measurement of one data provider would be computed by it directly, which this kingdom does not offer",
             cure="Name at least two data providers.",
         )
+    measurement_type = ProtocolConfig.REACH_AND_FREQUENCY if kind == "reach_and_frequency" else ProtocolConfig.REACH
+    public = ProtocolConfig(measurement_type=measurement_type)
+    if shares is not None:
+        config, system = share_shuffle.configure(specification, shares, data_providers=data_providers, duchies=duchies)
+        public.protocols.add().honest_majority_share_shuffle.CopyFrom(config)
+        return public, system
     if duchies < parameters.minimum_duchies:
         raise InvalidRequest(
             f"Liquid Legions V2 needs {parameters.minimum_duchies} duchies and this kingdom has {duchies}",
             cure="Add duchies to the consortium.",
         )
-    measurement_type = ProtocolConfig.REACH_AND_FREQUENCY if kind == "reach_and_frequency" else ProtocolConfig.REACH
-    public = ProtocolConfig(measurement_type=measurement_type)
     public.protocols.add().liquid_legions_v2.CopyFrom(_public(parameters))
     return public, Computation.MpcProtocolConfig(liquid_legions_v2=_system(parameters))
 

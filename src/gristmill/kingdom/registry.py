@@ -26,6 +26,11 @@ class Registry:
         """The IDs of all duchies; each takes part in every computation."""
         return tuple(sorted(name.removeprefix(_DUCHY) for name in self.roots if name.startswith(_DUCHY)))
 
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The IDs of all duchies but the aggregator."""
+        return tuple(duchy for duchy in self.duchies if duchy != self.aggregator)
+
     def caller(self, context: Call) -> str:
         """The resource name of the calling party."""
         return self.parties.caller(context)

@@ -17,6 +17,7 @@ from gristmill.kingdom.measurements import Measurements
 from gristmill.kingdom.protocol import LiquidLegionsParameters
 from gristmill.kingdom.registry import Registry
 from gristmill.kingdom.requisitions import Requisitions
+from gristmill.kingdom.share_shuffle import ShareShuffleParameters
 from gristmill.kingdom.statuses import Statuses
 from gristmill.kingdom.system_requisitions import SystemRequisitions
 from gristmill.proto.kingdom import measurements_pb2_grpc
@@ -36,12 +37,16 @@ from wfa.measurement.system.v1alpha import requisitions_service_pb2_grpc as syst
 
 @dataclass(frozen=True, slots=True)
 class KingdomSettings:
-    """What a kingdom needs: its TLS identity, the consortium's public files, a database, the protocol's parameters."""
+    """What a kingdom needs: its TLS identity, the consortium's public files, a database, the protocols' parameters.
+
+    With `shares` every measurement is carried out by share shuffle.
+    """
 
     tls: TlsFiles
     consortium: Path
     database: Path
     parameters: LiquidLegionsParameters = field(default_factory=LiquidLegionsParameters)
+    shares: ShareShuffleParameters | None = None
     stream_seconds: float = 600.0
     verbose: bool = False
 
@@ -112,4 +117,6 @@ def _add_services(server: grpc.aio.Server, store: KingdomStore, registry: Regist
     system_requisitions_grpc.add_RequisitionsServicer_to_server(SystemRequisitions(store, registry), server)
     requisitions_service_pb2_grpc.add_RequisitionsServicer_to_server(Requisitions(store, registry), server)
     certificates_service_pb2_grpc.add_CertificatesServicer_to_server(Certificates(store, registry), server)
-    measurements_pb2_grpc.add_MeasurementsServicer_to_server(Measurements(store, registry, settings.parameters), server)
+    measurements_pb2_grpc.add_MeasurementsServicer_to_server(
+        Measurements(store, registry, settings.parameters, settings.shares), server
+    )

@@ -18,6 +18,8 @@ HASH_SIZE = 32
 """Bytes of a SHA-256 digest."""
 LEAST_EPSILON = 1e-5
 """Duchies refuse a Liquid Legions computation with less."""
+LEAST_EPSILON_OF_SHARES = 1e-6
+"""The same for share shuffle."""
 LARGEST_SPECIFICATION = 256 * 1024
 """Bytes of one data provider's encrypted specification; the whole request stays below gRPC's 4 MiB."""
 
@@ -37,21 +39,26 @@ def measurement_public_key(specification: MeasurementSpec) -> EncryptionPublicKe
     return key
 
 
-def check(measurement: Measurement, specification: MeasurementSpec) -> None:
-    """Raise InvalidRequest, naming the field, if a data provider or a duchy would have to refuse it later."""
+def check(measurement: Measurement, specification: MeasurementSpec, *, by_shares: bool = False) -> None:
+    """Raise InvalidRequest, naming the field, if a data provider or a duchy would have to refuse it later.
+
+    `by_shares`: it is to be carried out by share shuffle, whose sample of people may wrap around at 1.
+    """
     measurement_public_key(specification)
-    _check_interval(specification)
-    _check_privacy(specification)
+    _check_interval(specification, may_wrap=by_shares)
+    _check_privacy(specification, LEAST_EPSILON_OF_SHARES if by_shares else LEAST_EPSILON)
     _check_data_providers(measurement, specification)
 
 
-def _check_interval(specification: MeasurementSpec) -> None:
+def _check_interval(specification: MeasurementSpec, *, may_wrap: bool) -> None:
     interval = specification.vid_sampling_interval
     if not (math.isfinite(interval.start) and 0 <= interval.start < 1):
         raise InvalidRequest("vid_sampling_interval.start must lie in [0, 1)")
     if not 0 < interval.width <= 1:
         raise InvalidRequest("vid_sampling_interval.width must lie in (0, 1]")
-    if _single(interval.start + interval.width) > 1:  # both are single precision: 0.6 + 0.4 exceeds 1 in double
+    if (
+        not may_wrap and _single(interval.start + interval.width) > 1
+    ):  # both are single precision: 0.6 + 0.4 exceeds 1 in double
         raise InvalidRequest("vid_sampling_interval.start + width must not exceed 1 for Liquid Legions")
 
 
@@ -60,23 +67,23 @@ def _single(value: float) -> float:
     return float(rounded)
 
 
-def _check_privacy(specification: MeasurementSpec) -> None:
+def _check_privacy(specification: MeasurementSpec, least_epsilon: float) -> None:
     kind = specification.WhichOneof("measurement_type")
     if kind == "reach":
-        _check_parameters(specification.reach.privacy_params, "reach.privacy_params")
+        _check_parameters(specification.reach.privacy_params, "reach.privacy_params", least_epsilon)
     elif kind == "reach_and_frequency":
         frequency = specification.reach_and_frequency
-        _check_parameters(frequency.reach_privacy_params, "reach_and_frequency.reach_privacy_params")
-        _check_parameters(frequency.frequency_privacy_params, "reach_and_frequency.frequency_privacy_params")
+        for name in ("reach_privacy_params", "frequency_privacy_params"):
+            _check_parameters(getattr(frequency, name), f"reach_and_frequency.{name}", least_epsilon)
         if frequency.maximum_frequency <= 1:
             raise InvalidRequest("reach_and_frequency.maximum_frequency must be greater than 1")
 
 
-def _check_parameters(parameters: DifferentialPrivacyParams, field: str) -> None:
+def _check_parameters(parameters: DifferentialPrivacyParams, field: str, least_epsilon: float) -> None:
     """Stricter than the existing kingdom, which takes any epsilon > 0 and delta = 0: every duchy refuses such a
     computation when it meets it, and the measurement fails with a message about a duchy. Here its author is told."""
-    if not (math.isfinite(parameters.epsilon) and parameters.epsilon >= LEAST_EPSILON):
-        raise InvalidRequest(f"{field}.epsilon must be at least {LEAST_EPSILON}")
+    if not (math.isfinite(parameters.epsilon) and parameters.epsilon >= least_epsilon):
+        raise InvalidRequest(f"{field}.epsilon must be at least {least_epsilon}")
     if not 0 < parameters.delta <= 1:
         raise InvalidRequest(f"{field}.delta must lie in (0, 1]", cure="The duchies' noise needs a positive delta.")
 
