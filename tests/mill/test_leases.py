@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from gristmill.mill import actions, keeper, runner
+from gristmill.mill import keeper, llv2, runner
 from gristmill.mill.job import Found, Job
 from gristmill.proto.duchy import leases_pb2
 from mill.computations import SETUP, Keys, make_keys, put_sketch, token
@@ -52,7 +52,7 @@ def slow(seconds: float, *, moving: bool = True) -> object:
 def test_a_lease_is_renewed_with_its_progress_while_the_stage_runs(
     world: World, leases: Leases, claimed: ComputationToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", slow(2.5))  # type: ignore[arg-type]
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", slow(2.5))  # type: ignore[arg-type]
     world.run(claimed, work_lock_duration="3s")
     taking_over, *while_running = world.journal.of("RenewLease")
     assert (taking_over.fence, taking_over.owner, taking_over.duration.seconds) == (5, MILL, 3)
@@ -83,7 +83,7 @@ def test_a_lost_lease_stops_the_stage_and_nothing_is_written(
         leases.lost = True
         return slow(20)(job, output)  # type: ignore[operator,no-any-return]
 
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", lose_it)
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", lose_it)
     started = time.monotonic()
     world.run(claimed, work_lock_duration="3s")
     assert time.monotonic() - started < 5
@@ -97,7 +97,7 @@ def test_a_mill_that_stood_still_past_its_lease_does_not_renew_it_when_it_wakes(
         job.claim.expires = time.monotonic() - 1  # what its clock says on waking; the store may not have noticed
         return slow(20)(job, output)  # type: ignore[operator,no-any-return]
 
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", stand_still)
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", stand_still)
     started = time.monotonic()
     world.run(claimed, work_lock_duration="3s")
     assert time.monotonic() - started < 5
@@ -118,7 +118,7 @@ def test_a_claim_is_kept_while_the_internal_api_does_not_say_its_lease(
 def test_a_stage_without_progress_is_put_back_as_stalled(
     world: World, leases: Leases, claimed: ComputationToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", slow(20, moving=False))  # type: ignore[arg-type]
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", slow(20, moving=False))  # type: ignore[arg-type]
     world.run(claimed, work_lock_duration="6s", stall_timeout="1s")
     (put_back,) = world.journal.of("PutBack")
     assert put_back.reason == leases_pb2.PutBackRequest.STALLED
@@ -136,7 +136,7 @@ def test_a_stage_that_does_not_even_stop_loses_its_lease_and_ends_the_process(
             time.sleep(0.05)
         return Found()
 
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", deaf)
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", deaf)
     monkeypatch.setattr(keeper, "HANG_GRACE", 0.3)
     with world.mill(claimed, work_lock_duration="3s", stall_timeout="1s") as (mill, item):
         mill._runner._on_hang = lambda: hung.append(time.monotonic())
@@ -217,7 +217,7 @@ def test_out_of_memory_is_counted_apart(
     def greedy(job: Job, output: Path) -> Found:
         raise MemoryError
 
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", greedy)
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", greedy)
     world.run(claimed)
     (put_back,) = world.journal.of("PutBack")
     assert put_back.reason == leases_pb2.PutBackRequest.OUT_OF_MEMORY
@@ -229,7 +229,7 @@ def test_a_defect_of_the_mill_is_counted_and_tells_no_data(
     def defective(job: Job, output: Path) -> Found:
         raise KeyError("a-secret-register")
 
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", defective)
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", defective)
     world.run(claimed)
     (put_back,) = world.journal.of("PutBack")
     assert put_back.message == "KeyError in the mill"

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from conformance.blobs.forwarded_storage import StorageServer
-from gristmill.mill import actions, runner
+from gristmill.mill import llv2, runner
 from gristmill.trust.signatures import SignedMessage
 from mill.computations import (
     CONFIRMATION,
@@ -122,7 +122,7 @@ def test_nothing_is_written_when_the_lock_runs_out_while_computing(
     def deaf(job: object, output: object) -> None:
         time.sleep(2.5)
 
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", deaf)  # type: ignore[arg-type]
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", deaf)  # type: ignore[arg-type]
     world.run(claimed)
     assert world.journal.writes() == []
 
@@ -191,8 +191,8 @@ def test_an_output_is_not_made_again_when_recording_it_fails(
 ) -> None:
     claimed = claimed_setup(world, keys)
     made: list[object] = []
-    original = actions.COMPUTES["add_noise"]
-    monkeypatch.setitem(actions.COMPUTES, "add_noise", lambda *given: made.append(given) or original(*given))  # type: ignore[arg-type]
+    original = llv2.ACTIONS.computes["add_noise"]
+    monkeypatch.setitem(llv2.ACTIONS.computes, "add_noise", lambda *given: made.append(given) or original(*given))  # type: ignore[arg-type]
 
     def disturb(method: str) -> None:
         if len(world.journal.of("RecordOutputBlobPath")) == 1:

@@ -26,14 +26,17 @@ COMPUTATION_TYPES = {
     "HONEST_MAJORITY_SHARE_SHUFFLE": 3,
     "TRUS_TEE": 4,
 }
-LLV2 = "LIQUID_LEGIONS_SKETCH_AGGREGATION_V2"
+MILLS = {
+    "llv2": ("LIQUID_LEGIONS_SKETCH_AGGREGATION_V2",),
+}
+"""By the command's argument: the computation types that one executable works on."""
 SHUTDOWN_SECONDS = 25.0
 """From SIGTERM until the process ends at the latest, however its stage behaves."""
 HANG_EXIT_CODE = 70
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("protocol", choices=("llv2",), help="llv2: Liquid Legions v2")
+    parser.add_argument("protocol", choices=tuple(MILLS), help="llv2: Liquid Legions v2")
     flags.add_tls(parser)
     flags.add_identity(parser)
     flags.add_computations_client(parser)
@@ -117,34 +120,35 @@ def run(arguments: argparse.Namespace) -> int:
     disable_core_dumps()
     logging = flags.logging(arguments)
     logs.configure(level=logging.level)
-    item, computation_type = _work_to_do(arguments)
+    item, computation_types = _work_to_do(arguments)
     with ExitStack() as stack:
         stack.enter_context(nullcontext() if logging.metrics_port is None else metrics.serve(logging.metrics_port))
-        mill = _mill(arguments, computation_type, stack)
+        mill = _mill(arguments, computation_types, stack)
         return _run_until_stopped(mill, item, arguments.polling_interval if arguments.daemon else None)
 
 
-def _work_to_do(arguments: argparse.Namespace) -> tuple[ClaimedItem | None, int]:
-    """The claimed item, if any, and the computation type."""
+def _work_to_do(arguments: argparse.Namespace) -> tuple[ClaimedItem | None, tuple[int, ...]]:
+    """The claimed item, if any, and the computation types to claim: all that the mill can, unless one is given."""
     names = ("claimed_computation_id", "claimed_computation_version", "claimed_computation_type")
     given = [name for name in names if getattr(arguments, name) is not None]
     if len(given) < len(names) and not (arguments.daemon and set(given) <= {"claimed_computation_type"}):
         missing = ", ".join(f"--{name.replace('_', '-')}" for name in names if name not in given)
         raise ConfigurationError(f"{missing} must be given", cure="Give all three of the claimed item, or --daemon.")
-    type_name = arguments.claimed_computation_type or LLV2
-    if type_name != LLV2:
+    able = MILLS[arguments.protocol]
+    asked = arguments.claimed_computation_type
+    if asked is not None and asked not in able:
         raise ConfigurationError(
-            f"this version of the mill cannot work on {type_name}", cure=f"Let it claim {LLV2} only."
+            f"the mill {arguments.protocol} cannot work on {asked}", cure=f"Let it claim {' or '.join(able)} only."
         )
+    types = tuple(COMPUTATION_TYPES[name] for name in ([asked] if asked else able))
     if arguments.claimed_computation_id is None:
-        return None, COMPUTATION_TYPES[type_name]
+        return None, types
     from gristmill.mill.process import ClaimedItem
 
-    item = ClaimedItem(arguments.claimed_computation_id, arguments.claimed_computation_version)
-    return item, COMPUTATION_TYPES[type_name]
+    return ClaimedItem(arguments.claimed_computation_id, arguments.claimed_computation_version), types
 
 
-def _mill(arguments: argparse.Namespace, computation_type: int, stack: ExitStack) -> Mill:
+def _mill(arguments: argparse.Namespace, computation_types: tuple[int, ...], stack: ExitStack) -> Mill:
     """Everything read, checked and connected. ConfigurationError says what is missing."""
     from gristmill.mill.connections import Connections
     from gristmill.mill.internal_api import InternalApi
@@ -188,7 +192,7 @@ def _mill(arguments: argparse.Namespace, computation_type: int, stack: ExitStack
     )
     patience = Patience(arguments.retry_window, arguments.stall_timeout, arguments.maximum_attempts)
     runner = Runner(services, renewals, patience, on_hang=lambda: os._exit(HANG_EXIT_CODE))
-    return Mill(api, runner, kingdom, computation_type=computation_type, lock_duration=arguments.work_lock_duration)
+    return Mill(api, runner, kingdom, computation_types=computation_types, lock_duration=arguments.work_lock_duration)
 
 
 def _duchies(arguments: argparse.Namespace, roots: Roots) -> Mapping[str, Duchy]:

@@ -7,31 +7,21 @@ from contextlib import contextmanager
 
 from gristmill import _native as native
 from gristmill.errors import MAKE_ROOM, NO_ROOM, BadInput, BlobUnavailable, CryptographyFault, StorageFull
-from gristmill.mill import keys, llv2
-from gristmill.mill.job import Act, Compute, Job
-from gristmill.protocols.llv2 import LLV2, LLV2_REACH
+from gristmill.mill import llv2
+from gristmill.mill.job import Actions, Job
+from gristmill.protocols import registry
+from gristmill.protocols.llv2 import LLV2
 from gristmill.protocols.table import Work
 
-ACTS: Mapping[str, Act] = {
-    "publish_key": keys.publish_key,
-    "verify_participants_and_combine_keys": keys.verify_participants_and_combine_keys,
+ACTIONS: Mapping[int, Actions] = {
+    LLV2.number: llv2.ACTIONS,
 }
-"""Of rows that deliver nothing."""
+"""By computation type. Whoever adds a protocol, adds it here."""
 
-COMPUTES: Mapping[str, Compute] = {
-    "add_noise": llv2.add_noise,
-    "merge_and_add_noise": llv2.merge_and_add_noise,
-    "blind_registers": llv2.blind_registers,
-    "join_registers": llv2.join_registers,
-    "decrypt_flags": llv2.decrypt_flags,
-    "estimate_reach": llv2.estimate_reach,
-    "decrypt_counts": llv2.decrypt_counts,
-    "estimate_frequency": llv2.estimate_frequency,
-}
-"""Of rows that make an output and deliver it."""
 
-FIND_REACH = frozenset({"estimate_reach"})
-"""Those whose reach is kept beside the output."""
+def of(job: Job) -> Actions:
+    """What to do for the job's protocol."""
+    return ACTIONS[job.seat.protocol.number]
 
 
 @contextmanager
@@ -60,8 +50,13 @@ def _with_senders(job: Job, text: str) -> str:
     return text
 
 
-for _protocol in (LLV2, LLV2_REACH):
-    for _path in _protocol.paths.values():
-        for _row in _path:
-            if isinstance(_row, Work) and _row.action not in (ACTS if _row.delivers is None else COMPUTES):
-                raise ImportError(f"{_protocol.name} has the action {_row.action}, but the mill has no such function")
+def _missing() -> Iterator[str]:
+    for computation_type, actions in ACTIONS.items():
+        for table in registry.by_number(computation_type).tables:
+            for row in (row for path in table.paths.values() for row in path if isinstance(row, Work)):
+                if row.action not in (actions.acts if row.delivers is None else actions.computes):
+                    yield f"{table.name} has the action {row.action}, but the mill has no such function"
+
+
+for _fault in _missing():
+    raise ImportError(_fault)

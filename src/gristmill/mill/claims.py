@@ -128,8 +128,7 @@ class Claim:
         """What this stage has made before, so that it is delivered again and not made anew."""
         outputs = self.lease.outputs if self.lease is not None else ()
         recorded = next((output for output in outputs if output.digest.path), None)
-        details = self.token.computation_details.liquid_legions_v2
-        reach = details.reach_estimate.reach if details.HasField("reach_estimate") else None
+        reach = registry.reach(self.token.computation_details)
         if recorded is not None:
             return recorded_output(recorded, reach)
         path = next((blob.path for blob in self.token.blobs if blob.dependency_type == OUTPUT and blob.path), None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from gristmill.errors import BadInput
-from gristmill.protocols import derive
+from gristmill.protocols import derive, registry
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from gristmill.protocols.table import Seat, Stage, Work
     from gristmill.trust.identity import Duchy
     from gristmill.trust.signatures import Signer
+    from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken, RequisitionMetadata
-    from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
-        LiquidLegionsSketchAggregationV2,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +79,14 @@ class Job:
         return self.claim.token
 
     @property
-    def details(self) -> LiquidLegionsSketchAggregationV2.ComputationDetails:
-        return self.token.computation_details.liquid_legions_v2
+    def details(self) -> Any:
+        """The protocol's own part of the computation's details."""
+        return registry.part(self.token.computation_details)
 
     @property
-    def maximum_frequency(self) -> int:
-        """Unset means 1: reach alone."""
-        return max(1, self.details.parameters.maximum_frequency)
+    def protocol_member(self) -> str:
+        """What the protocol is called in the wire's messages."""
+        return registry.member(self.token.computation_details)
 
     def measurement_spec(self) -> MeasurementSpec:
         """The measurement consumer's specification. BadInput when it is none."""
@@ -120,3 +119,17 @@ Act = Callable[[Job], None]
 """An action without output: what it does can be repeated."""
 Compute = Callable[[Job, Path], Found]
 """An action that makes the file at the given path, which does not exist yet, from the job's files."""
+MakeResult = Callable[[Job, Path, int | None], "Measurement.Result"]
+"""From the last stage's kept output, and the reach that was found, to what the measurement consumer gets."""
+
+
+class Actions(NamedTuple):
+    """What a mill does for one protocol, by the names in its tables."""
+
+    acts: Mapping[str, Act]
+    """Of rows that deliver nothing."""
+    computes: Mapping[str, Compute]
+    """Of rows that make an output and deliver it."""
+    result: MakeResult
+    find_reach: frozenset[str] = frozenset()
+    """Those of the computing ones whose reach is kept beside the output."""

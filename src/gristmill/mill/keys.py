@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gristmill import _native as native
 from gristmill.errors import BadInput, ParticipationInvalid
-from gristmill.mill.job import Job
+from gristmill.mill.job import Act, Job
+from gristmill.protocols import registry
 from gristmill.trust.consent import (
     P256_CURVE_ID,
     P256_GENERATOR,
@@ -36,13 +39,13 @@ def publish_key(job: Job) -> None:
         job.claim.update_details(_with(job, local_elgamal_key=pair))
     job.activity.begin("publishing the key")
     serialized, signature = sign_el_gamal_key(job.details.local_elgamal_key.public_key.element, job.services.signer)
-    params = RequisitionParams(
-        duchy_certificate=job.services.certificate,
-        liquid_legions_v2=RequisitionParams.LiquidLegionsV2(
+    params = RequisitionParams(duchy_certificate=job.services.certificate)
+    getattr(params, job.protocol_member).CopyFrom(
+        RequisitionParams.LiquidLegionsV2(
             el_gamal_public_key=serialized,
             el_gamal_public_key_signature=signature.value,
             el_gamal_public_key_signature_algorithm_oid=signature.algorithm_oid,
-        ),
+        )
     )
     job.claim.check()
     job.services.kingdom.set_requisition_params(job.claim.computation, params, job.activity)
@@ -138,5 +141,12 @@ def _with(job: Job, **fields: ElGamalKeyPair | ElGamalPublicKey) -> ComputationD
     details = ComputationDetails()
     details.CopyFrom(job.token.computation_details)
     for name, value in fields.items():
-        getattr(details.liquid_legions_v2, name).CopyFrom(value)
+        getattr(registry.part(details), name).CopyFrom(value)
     return details
+
+
+ACTS: Mapping[str, Act] = {
+    "publish_key": publish_key,
+    "verify_participants_and_combine_keys": verify_participants_and_combine_keys,
+}
+"""Of both Liquid Legions protocols."""

@@ -7,25 +7,20 @@ plus one, so that it is ignored (P2).
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from gristmill import _native as native
-from gristmill.errors import BadInput, RecordIncomplete
-from gristmill.mill.job import Found, Job
-from gristmill.secret import Secret
-from wfa.measurement.internal.duchy.crypto_pb2 import ElGamalPublicKey
-from wfa.measurement.internal.duchy.differential_privacy_pb2 import DifferentialPrivacyParams
-from wfa.measurement.internal.duchy.noise_mechanism_pb2 import NoiseMechanism
+from gristmill.errors import ResultInvalid
+from gristmill.mill import keys, results
+from gristmill.mill.job import Actions, Found, Job
+from gristmill.mill.liquid_legions import combined_key, computing, element, mechanism, names, privacy, secret_key
+from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
     CompleteExecutionPhaseThreeAtAggregatorResponse,
 )
-
-_MECHANISMS = {
-    NoiseMechanism.NOISE_MECHANISM_UNSPECIFIED: "GEOMETRIC",
-    NoiseMechanism.GEOMETRIC: "GEOMETRIC",
-    NoiseMechanism.DISCRETE_GAUSSIAN: "DISCRETE_GAUSSIAN",
-}
 
 
 def add_noise(job: Job, output: Path) -> Found:
@@ -46,21 +41,21 @@ def _setup(job: Job, output: Path, received: tuple[Path, ...]) -> Found:
     if noise.HasField("reach_noise_config"):
         config = noise.reach_noise_config
         registers = native.RegisterNoise(
-            mechanism=_mechanism(job),
+            mechanism=mechanism(job),
             contributors=len(job.seat.ring),
             sketches=sketches,
-            blind_histogram=_privacy(config.blind_histogram_noise),
-            publisher=_privacy(config.noise_for_publisher_noise),
-            reach=_privacy(config.global_reach_dp_noise),
+            blind_histogram=privacy(config.blind_histogram_noise),
+            publisher=privacy(config.noise_for_publisher_noise),
+            reach=privacy(config.global_reach_dp_noise),
             group_floor=sketches + 1,
         )
-    with _computing(job, "adding noise", "registers") as progress:
+    with computing(job, "adding noise", "registers") as progress:
         native.llv2_setup(
-            own=_names(job.requisitions),
-            received=_names(received),
+            own=names(job.requisitions),
+            received=names(received),
             output=str(output),
-            public_key=_combined_key(job),
-            maximum_frequency=job.maximum_frequency,
+            public_key=combined_key(job),
+            maximum_frequency=_maximum_frequency(job),
             noise=registers,
             randomness=randomness,
             threads=job.services.threads,
@@ -71,12 +66,12 @@ def _setup(job: Job, output: Path, received: tuple[Path, ...]) -> Found:
 
 def blind_registers(job: Job, output: Path) -> Found:
     """Execution phase one of a non-aggregator."""
-    with _computing(job, "blinding registers", "registers") as progress:
+    with computing(job, "blinding registers", "registers") as progress:
         native.llv2_blind_registers(
-            inputs=_names(job.inputs),
+            inputs=names(job.inputs),
             output=str(output),
-            secret_key=_secret_key(job).expose(),
-            public_key=_combined_key(job),
+            secret_key=secret_key(job).expose(),
+            public_key=combined_key(job),
             randomness=native.Randomness.operating_system(),
             threads=job.services.threads,
             progress=progress,
@@ -86,12 +81,12 @@ def blind_registers(job: Job, output: Path) -> Found:
 
 def join_registers(job: Job, output: Path) -> Found:
     """Execution phase one of the aggregator: registers of one index become one tuple."""
-    with _computing(job, "joining registers", "registers") as progress:
+    with computing(job, "joining registers", "registers") as progress:
         native.llv2_join_registers(
-            inputs=_names(job.inputs),
+            inputs=names(job.inputs),
             output=str(output),
-            secret_key=_secret_key(job).expose(),
-            public_key=_combined_key(job),
+            secret_key=secret_key(job).expose(),
+            public_key=combined_key(job),
             sketches=len(job.token.requisitions),
             noise=_tuple_noise(job),
             randomness=native.Randomness.operating_system(),
@@ -103,13 +98,13 @@ def join_registers(job: Job, output: Path) -> Found:
 
 def decrypt_flags(job: Job, output: Path) -> Found:
     """Execution phase two of a non-aggregator."""
-    with _computing(job, "decrypting flags", "tuples") as progress:
+    with computing(job, "decrypting flags", "tuples") as progress:
         native.llv2_decrypt_flags(
-            inputs=_names(job.inputs),
+            inputs=names(job.inputs),
             output=str(output),
-            secret_key=_secret_key(job).expose(),
-            public_key=_combined_key(job),
-            partial_public_key=_element(job.details.partially_combined_public_key, "the partially combined key"),
+            secret_key=secret_key(job).expose(),
+            public_key=combined_key(job),
+            partial_public_key=element(job.details.partially_combined_public_key, "the partially combined key"),
             noise=_tuple_noise(job),
             randomness=native.Randomness.operating_system(),
             threads=job.services.threads,
@@ -124,17 +119,17 @@ def estimate_reach(job: Job, output: Path) -> Found:
     baseline = None
     if parameters.noise.HasField("reach_noise_config"):
         baseline = native.Baseline(
-            mechanism=_mechanism(job),
+            mechanism=mechanism(job),
             contributors=len(job.seat.ring),
-            privacy=_privacy(parameters.noise.reach_noise_config.global_reach_dp_noise),
+            privacy=privacy(parameters.noise.reach_noise_config.global_reach_dp_noise),
         )
-    with _computing(job, "estimating reach", "tuples") as progress:
+    with computing(job, "estimating reach", "tuples") as progress:
         figures = native.llv2_estimate_reach(
-            inputs=_names(job.inputs),
+            inputs=names(job.inputs),
             output=str(output),
-            secret_key=_secret_key(job).expose(),
-            public_key=_combined_key(job),
-            maximum_frequency=job.maximum_frequency,
+            secret_key=secret_key(job).expose(),
+            public_key=combined_key(job),
+            maximum_frequency=_maximum_frequency(job),
             decay_rate=parameters.sketch_parameters.decay_rate,
             sketch_size=parameters.sketch_parameters.size,
             sampling_width=job.measurement_spec().vid_sampling_interval.width,
@@ -149,11 +144,11 @@ def estimate_reach(job: Job, output: Path) -> Found:
 
 def decrypt_counts(job: Job, output: Path) -> Found:
     """Execution phase three of a non-aggregator."""
-    with _computing(job, "decrypting counts", "ciphertexts") as progress:
+    with computing(job, "decrypting counts", "ciphertexts") as progress:
         native.llv2_decrypt_counts(
-            inputs=_names(job.inputs),
+            inputs=names(job.inputs),
             output=str(output),
-            secret_key=_secret_key(job).expose(),
+            secret_key=secret_key(job).expose(),
             threads=job.services.threads,
             progress=progress,
         )
@@ -166,15 +161,15 @@ def estimate_frequency(job: Job, output: Path) -> Found:
     baseline = None
     if noise.HasField("frequency_noise_config"):
         baseline = native.Baseline(
-            mechanism=_mechanism(job),
+            mechanism=mechanism(job),
             contributors=len(job.seat.ring),
-            privacy=_privacy(noise.frequency_noise_config),
+            privacy=privacy(noise.frequency_noise_config),
         )
-    with _computing(job, "estimating frequencies", "ciphertexts") as progress:
+    with computing(job, "estimating frequencies", "ciphertexts") as progress:
         distribution = native.llv2_estimate_frequency(
-            inputs=_names(job.inputs),
-            secret_key=_secret_key(job).expose(),
-            maximum_frequency=job.maximum_frequency,
+            inputs=names(job.inputs),
+            secret_key=secret_key(job).expose(),
+            maximum_frequency=_maximum_frequency(job),
             baseline=baseline,
             threads=job.services.threads,
             progress=progress,
@@ -184,51 +179,52 @@ def estimate_frequency(job: Job, output: Path) -> Found:
     return Found()
 
 
-def _computing(job: Job, activity: str, unit: str) -> AbstractContextManager[native.Progress]:
-    """Around one native call: others see its progress, and can cancel it."""
-    return job.activity.computing(native.Progress(), activity, unit)
+def result(job: Job, output: Path, reach: int | None) -> Measurement.Result:
+    """The reach, and the distribution unless reach alone was asked for."""
+    found = results.of_reach(reach, job.protocol_member)
+    maximum_frequency = _maximum_frequency(job)
+    if maximum_frequency > 1:
+        results.add_frequency(found, _distribution(output), maximum_frequency, job.protocol_member)
+    return found
 
 
-def _names(paths: tuple[Path, ...]) -> list[str]:
-    return [str(path) for path in paths]
-
-
-def _mechanism(job: Job) -> str:
-    mechanism = job.details.parameters.noise.noise_mechanism
+def _distribution(output: Path) -> Mapping[int, float]:
     try:
-        return _MECHANISMS[mechanism]
-    except KeyError:
-        raise BadInput(f"the noise mechanism {NoiseMechanism.Name(mechanism)} is not one of this protocol's") from None
+        response = CompleteExecutionPhaseThreeAtAggregatorResponse.FromString(output.read_bytes())
+    except DecodeError:
+        raise ResultInvalid("the kept output of execution phase three is no distribution") from None
+    return dict(response.frequency_distribution)
 
 
-def _privacy(parameters: DifferentialPrivacyParams) -> tuple[float, float]:
-    return parameters.epsilon, parameters.delta
+def _maximum_frequency(job: Job) -> int:
+    """Unset means 1: reach alone."""
+    return max(1, int(job.details.parameters.maximum_frequency))
 
 
 def _tuple_noise(job: Job) -> native.TupleNoise | None:
     noise = job.details.parameters.noise
-    if job.maximum_frequency == 1 or not noise.HasField("frequency_noise_config"):
+    if _maximum_frequency(job) == 1 or not noise.HasField("frequency_noise_config"):
         return None
     return native.TupleNoise(
-        mechanism=_mechanism(job),
+        mechanism=mechanism(job),
         contributors=len(job.seat.ring),
-        maximum_frequency=job.maximum_frequency,
-        frequency=_privacy(noise.frequency_noise_config),
+        maximum_frequency=_maximum_frequency(job),
+        frequency=privacy(noise.frequency_noise_config),
     )
 
 
-def _element(key: ElGamalPublicKey, name: str) -> bytes:
-    if not key.element:
-        raise RecordIncomplete(f"the computation has no {name.removeprefix('the ')}; its confirmation is missing")
-    return key.element
-
-
-def _combined_key(job: Job) -> bytes:
-    return _element(job.details.combined_public_key, "the combined key")
-
-
-def _secret_key(job: Job) -> Secret:
-    secret = Secret(job.details.local_elgamal_key.secret_key)
-    if not secret:
-        raise RecordIncomplete("the computation has no ElGamal secret of this duchy")
-    return secret
+ACTIONS = Actions(
+    acts=keys.ACTS,
+    computes={
+        "add_noise": add_noise,
+        "merge_and_add_noise": merge_and_add_noise,
+        "blind_registers": blind_registers,
+        "join_registers": join_registers,
+        "decrypt_flags": decrypt_flags,
+        "estimate_reach": estimate_reach,
+        "decrypt_counts": decrypt_counts,
+        "estimate_frequency": estimate_frequency,
+    },
+    result=result,
+    find_reach=frozenset({"estimate_reach"}),
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -36,13 +38,19 @@ class ClaimedItem:
 
 
 class Mill:
-    """Claims stages of one computation type. `stop` may be called from any thread."""
+    """Claims stages of these computation types. `stop` may be called from any thread."""
 
     def __init__(
-        self, api: InternalApi, runner: Runner, kingdom: Kingdom, *, computation_type: int, lock_duration: timedelta
+        self,
+        api: InternalApi,
+        runner: Runner,
+        kingdom: Kingdom,
+        *,
+        computation_types: Sequence[int],
+        lock_duration: timedelta,
     ) -> None:
         self._api, self._runner, self._kingdom = api, runner, kingdom
-        self._computation_type, self._lock_duration = computation_type, lock_duration
+        self._computation_types, self._lock_duration = deque(computation_types), lock_duration
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._claim: Claim | None = None
@@ -93,7 +101,7 @@ class Mill:
         first = True
         while not self._stopped.is_set():
             try:
-                claim = self._api.claim(self._computation_type, self._lock_duration)
+                claim = self._next_claim()
             except Transient as error:
                 level = log.info if first else log.warning
                 level("the internal API does not answer, nothing more to do", error=str(error))
@@ -114,7 +122,7 @@ class Mill:
         pause = shortest = interval.total_seconds()
         while not self._stopped.is_set():
             try:
-                claim = self._api.claim(self._computation_type, self._lock_duration)
+                claim = self._next_claim()
             except LeaseLost:
                 continue
             except Unavailable as error:
@@ -129,6 +137,16 @@ class Mill:
                 self._work(claim)
             else:
                 self._stopped.wait(pause)
+
+    def _next_claim(self) -> Claim | None:
+        """Of the type that was asked for least recently and has something to do, so that none waits for another."""
+        for _ in self._computation_types:
+            computation_type = self._computation_types[0]
+            self._computation_types.rotate(-1)
+            claim = self._api.claim(computation_type, self._lock_duration)
+            if claim is not None:
+                return claim
+        return None
 
     def _work(self, claim: Claim) -> None:
         with self._lock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
@@ -13,21 +12,15 @@ from gristmill.mill.job import Job
 from gristmill.trust import hybrid
 from wfa.measurement.api.v2alpha.crypto_pb2 import EncryptionPublicKey
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
-from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
-    CompleteExecutionPhaseThreeAtAggregatorResponse,
-)
 from wfa.measurement.system.v1alpha.computations_service_pb2 import SetComputationResultRequest
 
 TOLERANCE = 1e-6
 """By how much the shares of a distribution may miss 1, for rounding."""
 
 
-def deliver(job: Job, output: Path, reach: int | None) -> None:
-    """Hand the result in. `output` is the last stage's kept blob, `reach` what phase two found."""
+def deliver(job: Job, result: Measurement.Result) -> None:
+    """Hand the result in."""
     job.activity.begin("delivering the result")
-    if reach is None:
-        raise RecordIncomplete("the reach that execution phase two found was not kept")
-    result = _result(reach, _distribution(output) if job.maximum_frequency > 1 else None, job.maximum_frequency)
     serialized_key, key = _consumer_key(job)
     signed = job.services.signer.sign_message(result)
     job.claim.check()
@@ -43,14 +36,21 @@ def deliver(job: Job, output: Path, reach: int | None) -> None:
     )
 
 
-def _result(reach: int, distribution: Mapping[int, float] | None, maximum_frequency: int) -> Measurement.Result:
-    """ResultInvalid for figures that cannot be."""
+def of_reach(reach: int | None, methodology: str) -> Measurement.Result:
+    """A result with this reach, by this methodology. ResultInvalid for a figure that cannot be."""
+    if reach is None:
+        raise RecordIncomplete("the reach that was found was not kept")
     if reach < 0:
         raise ResultInvalid(f"the reach is negative: {reach}")
     result = Measurement.Result(reach=Measurement.Result.Reach(value=reach))
-    result.reach.liquid_legions_v2.SetInParent()
-    if distribution is None:
-        return result
+    getattr(result.reach, methodology).SetInParent()
+    return result
+
+
+def add_frequency(
+    result: Measurement.Result, distribution: Mapping[int, float], maximum_frequency: int, methodology: str
+) -> None:
+    """Put a distribution into a result. ResultInvalid for figures that cannot be."""
     if not all(1 <= count <= maximum_frequency for count in distribution):
         raise ResultInvalid(f"the distribution names frequencies outside 1 to {maximum_frequency}")
     if not all(0.0 <= share <= 1.0 + TOLERANCE for share in distribution.values()):
@@ -58,16 +58,7 @@ def _result(reach: int, distribution: Mapping[int, float] | None, maximum_freque
     if not abs(math.fsum(distribution.values()) - 1.0) <= TOLERANCE:
         raise ResultInvalid(f"the distribution sums to {math.fsum(distribution.values())}, not to 1")
     result.frequency.relative_frequency_distribution.update(distribution)
-    result.frequency.liquid_legions_v2.SetInParent()
-    return result
-
-
-def _distribution(output: Path) -> Mapping[int, float]:
-    try:
-        response = CompleteExecutionPhaseThreeAtAggregatorResponse.FromString(output.read_bytes())
-    except DecodeError:
-        raise ResultInvalid("the kept output of execution phase three is no distribution") from None
-    return dict(response.frequency_distribution)
+    getattr(result.frequency, methodology).SetInParent()
 
 
 def _consumer_key(job: Job) -> tuple[bytes, EncryptionPublicKey]:

@@ -19,8 +19,8 @@ from gristmill.errors import (
     PreconditionFailed,
     RecordIncomplete,
 )
-from gristmill.mill import memory, results
-from gristmill.mill.actions import ACTS, COMPUTES, FIND_REACH, translating
+from gristmill.mill import actions, memory, results
+from gristmill.mill.actions import translating
 from gristmill.mill.claims import Claim, Output
 from gristmill.mill.job import Found, Job, Services
 from gristmill.mill.peers import Parcel
@@ -56,7 +56,7 @@ def work(claim: Claim, services: Services, effort: Effort) -> None:
     output = None
     if job.row.delivers is None:
         with translating(job):
-            ACTS[job.row.action](job)
+            actions.of(job).acts[job.row.action](job)
     else:
         output = _kept(job, effort)
         _deliver(job, output, effort)
@@ -95,7 +95,7 @@ def _kept(job: Job, effort: Effort) -> Output:
         if recorded.path != made.path:
             job.services.blobs.delete(computation_key(made.path))
         return recorded
-    if job.row.action in FIND_REACH and kept.reach is None:
+    if job.row.action in actions.of(job).find_reach and kept.reach is None:
         return _with_reach(job, kept, effort)
     return kept
 
@@ -125,7 +125,7 @@ def _with_reach(job: Job, kept: Output, effort: Effort) -> Output:
 def _compute(job: Job, output: Path, effort: Effort) -> Found:
     started, cpu = time.monotonic(), time.process_time()
     with translating(job):
-        found = COMPUTES[job.row.action](job, output)
+        found = actions.of(job).computes[job.row.action](job, output)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
     effort.add("crypto_wall_clock_duration_ms", 1000 * seconds)
     effort.add("crypto_cpu_duration_ms", 1000 * cpu_seconds)
@@ -217,10 +217,8 @@ def _deliver(job: Job, output: Output, effort: Effort) -> None:
         if send is not None:
             _send(job, send, path, output.digest or digest_of(path), effort)
             return
-        reach = output.reach
-        if reach is None and job.details.HasField("reach_estimate"):
-            reach = job.details.reach_estimate.reach
-        results.deliver(job, path, reach)
+        reach = output.reach if output.reach is not None else registry.reach(job.token.computation_details)
+        results.deliver(job, actions.of(job).result(job, path, reach))
 
 
 def _send(job: Job, send: Send, path: Path, digest: Digest, effort: Effort) -> None:
