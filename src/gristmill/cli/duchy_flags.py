@@ -68,7 +68,7 @@ def deletable(arguments: argparse.Namespace) -> frozenset[int]:
 def tls_files(arguments: argparse.Namespace) -> TlsFiles:
     """The TLS files, after every configuration file of the flags was read once: errors come before anything is made."""
     from gristmill.duchy.credentials import own_credentials
-    from gristmill.duchy.herald_channels import read_setup
+    from gristmill.protocols.setup import read_setup
     from gristmill.trust.certificates import Roots
     from gristmill.trust.files import TlsFiles
     from gristmill.trust.identity import principal_parties, require_duchy

@@ -5,7 +5,7 @@ A fact that comes too early is tried again a few times, which is all that the wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from gristmill.errors import PermanentFailure
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = 30.0
 
-_WORK_DONE: Final[Mapping[Fact, str]] = {Fact.KEYS_SET: "local_elgamal_key", Fact.STARTED: "combined_public_key"}
-"""What the details of Liquid Legions have once the work before the wait for a fact is done."""
+_WORK_DONE: Final[Mapping[Fact, Collection[str]]] = {
+    Fact.KEYS_SET: ("local_elgamal_key",),
+    # Share shuffle's key pair is there from the creation on: the kingdom cannot say this before it was published.
+    Fact.STARTED: ("combined_public_key", "encryption_key_pair"),
+}
+"""What a protocol's details have, if it has such a field, once the work before the wait for a fact is done."""
 
 
 class NotYet(PermanentFailure):
@@ -61,8 +65,8 @@ def _waiting(stub: ComputationsStub, token: ComputationToken, fact: Fact) -> Com
 
 
 def _done(details: ComputationDetails, fact: Fact) -> bool:
-    part, field = registry.part(details), _WORK_DONE[fact]
-    return field in part.DESCRIPTOR.fields_by_name and part.HasField(field)
+    part = registry.part(details)
+    return any(field in part.DESCRIPTOR.fields_by_name and part.HasField(field) for field in _WORK_DONE[fact])
 
 
 def _advance(stub: ComputationsStub, token: ComputationToken) -> ComputationToken:

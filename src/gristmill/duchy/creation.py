@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
-from gristmill.duchy import liquid_legions, names
+from gristmill.duchy import liquid_legions, names, share_shuffle
 from gristmill.duchy.admission import require
 from gristmill.errors import ComputationUnsupported, KingdomContradicts
 from gristmill.protocols import registry
@@ -29,6 +29,7 @@ from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition
 API_VERSION: Final = "v2alpha"
 _FILL: Final[Mapping[str, Callable[[Any, Any, Any, MeasurementSpec], None]]] = {
     "liquid_legions_v2": liquid_legions.fill_llv2,
+    "honest_majority_share_shuffle": share_shuffle.fill_share_shuffle,
 }
 """By the protocol's name on the wire: from its parts of the setup and of the kingdom's configuration, and from the
 measurement's specification, to its part of the details. ComputationUnsupported says why it cannot be computed."""

@@ -11,11 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gristmill.duchy.herald_channels import open_herald, read_setup
+from gristmill.duchy.herald_channels import open_herald
 from gristmill.duchy.internal_api import serve_internal_api
 from gristmill.duchy.listening import Drain, Listen
 from gristmill.duchy.servers import serve_async_control, serve_control, serve_fulfillment
 from gristmill.observe.logs import logger
+from gristmill.protocols.setup import read_setup
 from gristmill.trust.certificates import Roots
 from gristmill.trust.channels import Target
 from gristmill.trust.identity import read_duchies, require_duchy

@@ -18,7 +18,7 @@ from gristmill.duchy import by_wire, names
 from gristmill.duchy.creation import create_request
 from gristmill.duchy.key_sets import fulfilled_requisitions, with_participants
 from gristmill.duchy.status import LONGEST_MESSAGE, MESSAGE_KEY, where
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, KingdomContradicts, Transient
 from gristmill.observe.logs import logger
 from gristmill.proto.duchy import orchestration_pb2
 from gristmill.protocols import registry
@@ -28,6 +28,7 @@ from wfa.measurement.system.v1alpha import computation_participants_service_pb2 
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
 if TYPE_CHECKING:
+    from gristmill.duchy.key_pairs import Creator
     from gristmill.proto.duchy.orchestration_pb2_grpc import OrchestrationStub
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
     from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
@@ -61,6 +62,7 @@ class Services:
     computations: ComputationsStub
     orchestration: OrchestrationStub
     participants: ComputationParticipantsStub
+    creator: Creator
     pause: Callable[[float], None]
 
 
@@ -115,13 +117,16 @@ class Hearing:
     def _create(self, computation: Computation) -> None:
         try:
             request = create_request(self._duchy, self._setup, computation)
-            self._services.computations.CreateComputation(request, timeout=DEADLINE)
+            self._services.creator.create(request)
         except grpc.RpcError as error:
             if error.code() is not _CODE.ALREADY_EXISTS:
                 raise
 
     def _keys_set(self, computation: Computation) -> ComputationToken:
         token = self._token(names.parse_computation(computation.name))
+        protocol = registry.of(token.computation_details)
+        if not registry.learns_ring(protocol):
+            raise KingdomContradicts(f"{protocol.name} has no state {_name(computation.state)}")
         mine = getattr(self._setup, registry.member(token.computation_details))
         details = with_participants(token.computation_details, computation, mine.external_aggregator_duchy_id)
         request = orchestration_pb2.RecordFactRequest(
@@ -220,6 +225,8 @@ class Hearing:
                 if failures >= ATTEMPTS:
                     raise
                 log.info("not yet", reason=error.message)
+            except Transient as error:
+                log.warning("trying again", reason=error.message)
             except grpc.RpcError as error:
                 code = error.code()
                 failures += code not in DOWN

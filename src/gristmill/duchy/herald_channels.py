@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf import text_format
 
 from gristmill.duchy.credentials import kingdom_credentials, own_credentials
 from gristmill.duchy.hearing import TERMINAL, Hearing, Services
 from gristmill.duchy.herald import Herald, pause
-from gristmill.errors import ConfigurationError, FileUnusable
+from gristmill.duchy.key_pairs import Creator, KeyBlobs
+from gristmill.errors import ConfigurationError
 from gristmill.proto.duchy.orchestration_pb2_grpc import OrchestrationStub
+from gristmill.proto.duchy.private_keys_pb2_grpc import PrivateKeysStub
 from gristmill.trust.channels import Target, channel
 from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
-from wfa.measurement.internal.duchy.config.protocols_setup_config_pb2 import ProtocolsSetupConfig
 from wfa.measurement.internal.duchy.continuation_tokens_service_pb2_grpc import ContinuationTokensStub
 from wfa.measurement.system.v1alpha.computation_participants_service_pb2_grpc import ComputationParticipantsStub
 from wfa.measurement.system.v1alpha.computations_service_pb2_grpc import ComputationsStub as KingdomComputationsStub
 
 if TYPE_CHECKING:
     from gristmill.trust.files import TlsFiles
+    from wfa.measurement.internal.duchy.config.protocols_setup_config_pb2 import ProtocolsSetupConfig
 
 
 @contextmanager
@@ -39,6 +40,7 @@ def open_herald(
     info_file: Path | None = None,
     reference: str = "herald",
     deletable: frozenset[int] = frozenset(),
+    key_blobs: KeyBlobs | None = None,
     verbose: bool = False,
 ) -> Iterator[Herald]:
     """A herald whose channels are closed at the end.
@@ -46,6 +48,7 @@ def open_herald(
     Args:
         reference: its name in reports to the kingdom.
         deletable: Computation.State values on which the local computation is deleted; terminal ones only.
+        key_blobs: where private keys go if the internal API keeps none.
         verbose: log every call.
     """
     if not deletable <= TERMINAL:
@@ -64,6 +67,7 @@ def open_herald(
             ComputationsStub(internal),
             OrchestrationStub(internal),
             ComputationParticipantsStub(kingdom_channel),
+            Creator(ComputationsStub(internal), PrivateKeysStub(internal), key_blobs),
             partial(pause, stopping),
         )
         hearing = Hearing(duchy, reference, setup, services, deletable)
@@ -78,26 +82,3 @@ def _logged(opened: grpc.Channel) -> grpc.Channel:
     from gristmill.observe.calls import LoggedClient
 
     return grpc.intercept_channel(opened, LoggedClient())
-
-
-def read_setup(path: Path, duchy: str) -> ProtocolsSetupConfig:
-    """The protocols setup file (`--protocols-setup-config`): this duchy's role in each protocol."""
-    try:
-        setup = text_format.Parse(path.read_text(), ProtocolsSetupConfig())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise FileUnusable(
-            f"{path} cannot be read as ProtocolsSetupConfig: {reason}", cure="Give a ProtocolsSetupConfig textproto."
-        ) from None
-    if not setup.ListFields():
-        raise FileUnusable(f"{path} names no protocol", cure="Give this duchy a role in one protocol or more.")
-    if setup.HasField("liquid_legions_v2"):
-        config = setup.liquid_legions_v2
-        aggregates = config.external_aggregator_duchy_id == duchy
-        if config.role not in (1, 2) or aggregates != (config.role == 1) or not config.external_aggregator_duchy_id:
-            raise FileUnusable(
-                f"{path} contradicts itself: liquid_legions_v2.role of {duchy}, and the aggregator "
-                f"{config.external_aggregator_duchy_id!r}",
-                cure="Give role AGGREGATOR to the duchy that external_aggregator_duchy_id names, and to no other.",
-            )
-    return setup

@@ -14,6 +14,7 @@ _PARTICIPANT = re.compile(f"computations/({_ID})/participants/({_ID})")
 _STAGE = re.compile(f"computations/({_ID})/participants/({_ID})/stage")
 _SYSTEM_REQUISITION = re.compile(f"computations/({_ID})/requisitions/({_ID})")
 _REQUISITION = re.compile(f"(dataProviders/{_ID})/requisitions/({_ID})")
+_PROVIDER_CERTIFICATE = re.compile(f"(dataProviders/{_ID})/certificates/({_ID})")
 
 
 def computation(computation_id: str) -> str:
@@ -57,8 +58,15 @@ def parse_requisition(name: str) -> tuple[str, str]:
     return provider, requisition
 
 
-def _match(pattern: re.Pattern[str], name: str, form: str) -> tuple[str, ...]:
+def parse_provider_certificate(name: str) -> tuple[str, str]:
+    """`dataProviders/{data_provider}/certificates/{certificate}` -> `dataProviders/{data_provider}`, certificate."""
+    form = "dataProviders/{data_provider}/certificates/{certificate}"
+    provider, certificate = _match(_PROVIDER_CERTIFICATE, name, form, what="data_provider_certificate")
+    return provider, certificate
+
+
+def _match(pattern: re.Pattern[str], name: str, form: str, *, what: str = "name") -> tuple[str, ...]:
     match = pattern.fullmatch(name)
     if match is None:
-        raise InvalidRequest(f"name is not of the form {form}, with IDs of 1 to 63 letters, digits and - . _ ~")
+        raise InvalidRequest(f"{what} is not of the form {form}, with IDs of 1 to 63 letters, digits and - . _ ~")
     return match.groups()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CALLEE: Final = "the kingdom's public API"
 DEADLINE: Final = 30.0
-_NAME: Final = re.compile(r"dataProviders/[A-Za-z0-9_-]+/certificates/[A-Za-z0-9_-]+")
+_NAME: Final = re.compile(r"dataProviders/[A-Za-z0-9._~-]+/certificates/[A-Za-z0-9._~-]+")
 _UNSET: Final = Certificate.REVOCATION_STATE_UNSPECIFIED
 
 
