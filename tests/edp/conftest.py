@@ -132,8 +132,7 @@ async def prepared(kingdom: World, measurement: Measurement, spool: Path) -> Asy
     def provider(vids: list[int]) -> DataProvider:
         settings = Settings(
             kingdom=kingdom.target,
-            fulfillment_duchy="worker1",
-            fulfillment=Target(f"127.0.0.1:{port}", worker.cert_host),
+            fulfillment={"worker1": Target(f"127.0.0.1:{port}", worker.cert_host)},
             spool=spool,
             polling_seconds=0.01,
         )

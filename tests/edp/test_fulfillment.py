@@ -71,7 +71,7 @@ async def test_a_fulfilled_requisition_is_not_answered_twice_and_leaves_no_file(
     provider = scene.provider(VIDS)
     assert [await asyncio.to_thread(provider.answer_all) for _ in range(2)] == [1, 0]
     assert len(scene.door.bodies) == 1
-    assert not [name for name in os.listdir(tmp_path) if name.startswith("sketch-")]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("data-")]
 
 
 async def test_without_events_an_empty_sketch_is_delivered(scene: Scene) -> None:

@@ -39,13 +39,15 @@ def edp(keys: DevelopmentKeys, events: Path, port: int) -> list[str]:
         *tls(own),
         f"--data-provider={own.resource}",
         f"--private-keyset-file={own.private_keyset_file}",
+        f"--consent-signaling-certificate-resource-name={own.certificate}",
+        f"--consent-signaling-certificate-der-file={own.signing_certificate_file}",
+        f"--consent-signaling-private-key-der-file={own.signing_key_file}",
         f"--duchy-info-config={keys.duchy_cert_config_file}",
         f"--authority-key-identifier-to-principal-map-file={keys.principal_map_file}",
         f"--events-file={events}",
         f"--kingdom-public-api-target=127.0.0.1:{port}",
         f"--kingdom-public-api-cert-host={keys.kingdom.cert_host}",
-        f"--requisition-fulfillment-target=127.0.0.1:{port}",
-        "--requisition-fulfillment-duchy=worker1",
+        f"--requisition-fulfillment-target=worker1=127.0.0.1:{port}",
         "--polling-interval=100ms",
     ]
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.cli import flags
+from gristmill.cli.population import add_population, population
 
 if TYPE_CHECKING:
     from gristmill.edp.keys import DataProviderKeys
+    from gristmill.trust.channels import Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,14 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_identity(parser)
     _add_events(parser)
     flags.add_kingdom_public_client(parser)
-    group = parser.add_argument_group("duchy to deliver to")
-    group.add_argument(
-        "--requisition-fulfillment-target", type=flags.target, required=True, metavar="HOST:PORT", help="its server"
+    group = parser.add_argument_group("duchies to deliver to")
+    flags.add_map(
+        group,
+        "--requisition-fulfillment-target",
+        metavar="DUCHY=HOST:PORT",
+        help="where a duchy takes data; repeat it. The first is delivered to where the protocol leaves the choice",
     )
-    group.add_argument("--requisition-fulfillment-duchy", required=True, metavar="ID", help="which duchy it is")
-    group.add_argument(
+    flags.add_map(
+        group,
         "--requisition-fulfillment-cert-host",
-        metavar="NAME",
+        metavar="DUCHY=NAME",
         help="name expected in its certificate (the duchy info file's)",
     )
     group = parser.add_argument_group("work")
@@ -36,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--spool-directory",
         type=flags.path,
         metavar="DIR",
-        help="where encrypted sketches wait to be sent (the system's place for temporary files)",
+        help="where sketches and shares wait to be sent (the system's place for temporary files)",
+    )
+    flags.add_boolean(
+        group, "--allow-no-noise", default=False, help="take part also where share shuffle adds no noise (false)"
     )
     flags.add_boolean(group, "--once", default=False, help="end when a requisition has been answered (false)")
     flags.add_logging(parser)
@@ -52,6 +61,9 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="Tink keyset that requisition specifications are decrypted with",
     )
+    group.add_argument("--consent-signaling-certificate-resource-name", required=True, metavar="NAME")
+    group.add_argument("--consent-signaling-certificate-der-file", type=flags.file, required=True, metavar="FILE")
+    group.add_argument("--consent-signaling-private-key-der-file", type=flags.file, required=True, metavar="FILE")
     group.add_argument(
         "--duchy-info-config",
         type=flags.file,
@@ -81,6 +93,7 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
     flags.add_boolean(group, "--integer-ids", default=False, help="refuse text IDs instead of hashing them (false)")
     flags.add_map(group, "--where", metavar="COLUMN=VALUE", help="only rows with this value; repeat for more columns")
     group.add_argument("--time-column", metavar="COLUMN", help="when it was, ISO 8601; without a zone: UTC")
+    add_population(group)
     group.add_argument("--start", type=_time, metavar="TIME", help="only events from this time on")
     group.add_argument("--end", type=_time, metavar="TIME", help="only events before this time")
 
@@ -118,9 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
             cure="Make it, or give another.",
         )
     keys, cert_hosts = _keys(arguments)
-    duchy = arguments.requisition_fulfillment_duchy
-    if duchy not in keys.duchy_roots:
-        raise ConfigurationError(f"the duchy info file has no duchy {duchy}", cure="Check the two flags.")
+    targets = _targets(arguments, cert_hosts)
     kingdom = flags.kingdom_public_client(arguments)
     events = Events.read(
         EventFile(
@@ -131,18 +142,16 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.start,
             arguments.end,
             arguments.integer_ids,
+            population(arguments),
         )
     )
     settings = Settings(
         kingdom=Target(kingdom.target, kingdom.cert_host or ""),
-        fulfillment_duchy=duchy,
-        fulfillment=Target(
-            arguments.requisition_fulfillment_target,
-            arguments.requisition_fulfillment_cert_host or cert_hosts[duchy],
-        ),
+        fulfillment=targets,
         spool=spool,
         polling_seconds=arguments.polling_interval.total_seconds(),
         threads=arguments.parallelism,
+        without_noise=arguments.allow_no_noise,
         verbose=logging.verbose_client,
     )
     provider = DataProvider(keys, settings, events)
@@ -150,11 +159,33 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: provider.stop())
     with nullcontext() if logging.metrics_port is None else metrics.serve(logging.metrics_port):
         try:
-            logs.logger("edp").info("polling", data_provider=keys.name, kingdom=kingdom.target, duchy=duchy)
+            logs.logger("edp").info("polling", data_provider=keys.name, kingdom=kingdom.target, duchies=[*targets])
             provider.run(once=arguments.once)
         finally:
             provider.close()
     return 0
+
+
+def _targets(arguments: argparse.Namespace, cert_hosts: Mapping[str, str]) -> dict[str, Target]:
+    """Where each duchy takes data, in the order of the flags."""
+    from gristmill.errors import ConfigurationError
+    from gristmill.trust.channels import Target
+
+    name = "--requisition-fulfillment-target"
+    given = flags.mapping(name, arguments.requisition_fulfillment_target)
+    names = flags.mapping("--requisition-fulfillment-cert-host", arguments.requisition_fulfillment_cert_host)
+    if not given:
+        raise ConfigurationError(f"no {name} is given", cure="Give DUCHY=HOST:PORT of a duchy that takes data.")
+    for duchy in (*given, *names):
+        if duchy not in cert_hosts:
+            raise ConfigurationError(f"the duchy info file has no duchy {duchy}", cure="Check the two flags.")
+    try:
+        return {
+            duchy: Target(flags.target(address), names.get(duchy, cert_hosts[duchy]))
+            for duchy, address in given.items()
+        }
+    except argparse.ArgumentTypeError as error:
+        raise ConfigurationError(f"{name}: {error}", cure="Give DUCHY=HOST:PORT.") from None
 
 
 def _keys(arguments: argparse.Namespace) -> tuple[DataProviderKeys, dict[str, str]]:
@@ -164,6 +195,7 @@ def _keys(arguments: argparse.Namespace) -> tuple[DataProviderKeys, dict[str, st
     from gristmill.trust.files import TlsFiles
     from gristmill.trust.hybrid import PrivateKeyset
     from gristmill.trust.identity import principal_parties, read_duchies
+    from gristmill.trust.signatures import Signer
 
     tls = flags.tls(arguments)
     allow = arguments.allow_development_certificates
@@ -173,6 +205,11 @@ def _keys(arguments: argparse.Namespace) -> tuple[DataProviderKeys, dict[str, st
     duchy_roots = {name: duchy.root for name, duchy in duchies.items()}
     keys = DataProviderKeys(
         name=arguments.data_provider,
+        certificate=arguments.consent_signaling_certificate_resource_name,
+        signer=Signer.read(
+            certificate=arguments.consent_signaling_certificate_der_file,
+            key=arguments.consent_signaling_private_key_der_file,
+        ),
         keyset=PrivateKeyset.read(arguments.private_keyset_file),
         tls=TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, allow),
         kingdom_roots=tuple(roots.without([*duchy_roots.values(), *principals.roots])),

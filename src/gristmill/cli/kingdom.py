@@ -105,12 +105,13 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         publisher_noise=Privacy(arguments.llv2_publisher_noise_epsilon, arguments.llv2_publisher_noise_delta),
     )
+    shares = _share_shuffle(arguments)
     settings = KingdomSettings(
         tls=TlsFiles(tls.certificate_file, tls.key_file, tls.collection_file, arguments.allow_development_certificates),
         consortium=arguments.consortium_directory,
         database=arguments.sqlite_database,
         parameters=parameters,
-        shares=_share_shuffle(arguments) if arguments.enable_hmss else None,
+        shares=shares if arguments.enable_hmss else None,
         verbose=logging.verbose_server,
     )
     return asyncio.run(_serve(settings, arguments.host, arguments.port, logging.metrics_port))

@@ -85,9 +85,7 @@ class Wiring:
                 f"--duchy-computation-control-target={peer}={HOST}:{each.computation_control}"
                 for peer, each in self.ports.items()
             ),
-            f"--consent-signaling-certificate-resource-name={party.certificate}",
-            f"--consent-signaling-certificate-der-file={party.signing_certificate_file}",
-            f"--consent-signaling-private-key-der-file={party.signing_key_file}",
+            *self._consent_signaling(party),
             f"--file-system-storage-directory={self.blobs(duchy)}",
             f"--parallelism={self.parallelism}",
             f"--work-lock-duration={self.lease // timedelta(milliseconds=1)}ms",
@@ -95,15 +93,16 @@ class Wiring:
         ]
 
     def data_provider(self, name: str, events: EventFile) -> list[str]:
-        """It sends its sketch to one of the duchies, another one than its neighbour in the list."""
+        """It knows all duchies, and prefers another one than its neighbour in the list."""
         party = self.keys.data_provider(name)
-        duchies = list(self.ports)
-        duchy = duchies[self.keys.data_providers.index(party) % len(duchies)]
+        place = self.keys.data_providers.index(party) % len(self.ports)
+        duchies = [*self.ports][place:] + [*self.ports][:place]
         return [
             "edp",
             *self._tls(party),
             f"--data-provider={party.resource}",
             f"--private-keyset-file={party.private_keyset_file}",
+            *self._consent_signaling(party),
             f"--duchy-info-config={self.keys.duchy_cert_config_file}",
             f"--authority-key-identifier-to-principal-map-file={self.keys.principal_map_file}",
             f"--events-file={events.path.absolute()}",
@@ -113,10 +112,16 @@ class Wiring:
             *([f"--start={events.start.isoformat()}"] if events.start else []),
             *([f"--end={events.end.isoformat()}"] if events.end else []),
             f"--integer-ids={str(events.integer_ids).lower()}",
+            *(
+                f"--population={first}-{last}"
+                for first, last in (events.population.ranges if events.population else ())
+            ),
             f"--kingdom-public-api-target={HOST}:{self.kingdom_port}",
             f"--kingdom-public-api-cert-host={self.keys.kingdom.cert_host}",
-            f"--requisition-fulfillment-duchy={duchy}",
-            f"--requisition-fulfillment-target={HOST}:{self.ports[duchy].requisition_fulfillment}",
+            *(
+                f"--requisition-fulfillment-target={duchy}={HOST}:{self.ports[duchy].requisition_fulfillment}"
+                for duchy in duchies
+            ),
             f"--spool-directory={self.state(name)}",
             "--polling-interval=200ms",
         ]
@@ -143,6 +148,13 @@ class Wiring:
 
     def _identity(self, duchy: str) -> list[str]:
         return [f"--duchy-name={duchy}", f"--duchy-info-config={self.keys.duchy_cert_config_file}"]
+
+    def _consent_signaling(self, party: Party) -> list[str]:
+        return [
+            f"--consent-signaling-certificate-resource-name={party.certificate}",
+            f"--consent-signaling-certificate-der-file={party.signing_certificate_file}",
+            f"--consent-signaling-private-key-der-file={party.signing_key_file}",
+        ]
 
     def _kingdom(self) -> list[str]:
         return [

@@ -6,16 +6,18 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-from gristmill.edp.delivery import deliver
+from gristmill.edp.delivery import Content, deliver
 from gristmill.edp.events import Events
 from gristmill.edp.keys import DataProviderKeys
-from gristmill.edp.requisition import Accepted, Declined, Refusal, certificates_needed, examine
+from gristmill.edp.liquid_legions import SketchTask
+from gristmill.edp.refusal import Declined, Refusal
+from gristmill.edp.requisition import Accepted, certificates_needed, examine
 from gristmill.edp.sketch import write_encrypted_sketch
 from gristmill.errors import GristmillError
 from gristmill.observe.calls import LoggedClient
@@ -36,14 +38,20 @@ _LONGEST_WAIT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Whom to ask and whom to deliver to; encrypted sketches are spooled in `spool` until they are delivered."""
+    """Whom to ask, whom to deliver to, and what to take part in.
+
+    Attributes:
+        fulfillment: duchy -> where it takes data. The first one is delivered to where the protocol leaves the choice.
+        spool: what is delivered waits here.
+        without_noise: take part also where a protocol of shares has no noise.
+    """
 
     kingdom: Target
-    fulfillment_duchy: str
-    fulfillment: Target
+    fulfillment: Mapping[str, Target]
     spool: Path
     polling_seconds: float = 1.0
     threads: int = 1
+    without_noise: bool = False
     verbose: bool = False
 
 
@@ -57,22 +65,26 @@ class DataProvider:
         self._stop = threading.Event()
         self._retry_at: dict[str, tuple[int, float]] = {}
         self._kingdom = channel(settings.kingdom, client_credentials(keys.kingdom_roots, keys.tls))
-        duchy_root = keys.duchy_roots[settings.fulfillment_duchy]
-        self._duchy = channel(settings.fulfillment, client_credentials([duchy_root], keys.tls))
-        kingdom, duchy = self._kingdom, self._duchy
-        if settings.verbose:
-            kingdom, duchy = (grpc.intercept_channel(each, LoggedClient()) for each in (kingdom, duchy))
-        self._requisitions = RequisitionsStub(kingdom)
-        self._certificates = CertificatesStub(kingdom)
-        self._fulfillment = RequisitionFulfillmentStub(duchy)
+        self._duchies = {
+            duchy: channel(target, client_credentials([keys.duchy_roots[duchy]], keys.tls))
+            for duchy, target in settings.fulfillment.items()
+        }
+        self._requisitions = RequisitionsStub(self._told(self._kingdom))
+        self._certificates = CertificatesStub(self._told(self._kingdom))
+        self._fulfillment = {
+            duchy: RequisitionFulfillmentStub(self._told(opened)) for duchy, opened in self._duchies.items()
+        }
+
+    def _told(self, opened: grpc.Channel) -> grpc.Channel:
+        return grpc.intercept_channel(opened, LoggedClient()) if self._settings.verbose else opened
 
     def stop(self) -> None:
         """End `run` after the requisition that is being answered. May be called from any thread or a signal handler."""
         self._stop.set()
 
     def close(self) -> None:
-        self._kingdom.close()
-        self._duchy.close()
+        for opened in (self._kingdom, *self._duchies.values()):
+            opened.close()
 
     def run(self, *, once: bool = False) -> None:
         """Answer requisitions until `stop`, or with `once` until one has been answered."""
@@ -116,38 +128,55 @@ class DataProvider:
     def _answer(self, requisition: Requisition) -> None:
         """Fulfil or refuse; raises what may pass."""
         try:
-            accepted = examine(requisition, self._fetch_certificates(requisition), self._keys)
+            accepted = examine(
+                requisition,
+                self._fetch_certificates(requisition),
+                self._keys,
+                without_noise=self._settings.without_noise,
+            )
+            duchy = self._duchy_of(accepted)
             vids = self._select(accepted)
         except Declined as declined:
             self._refuse(requisition, declined)
             return
-        with tempfile.TemporaryDirectory(prefix="sketch-", dir=self._settings.spool) as directory:
-            sketch = Path(directory) / "registers"
-            write_encrypted_sketch(
-                vids,
-                accepted.sketch,
-                accepted.duchy_keys,
-                output=sketch,
-                threads=self._settings.threads,
-                on_progress=lambda done, total: log.info(
-                    "encrypting", requisition=requisition.name, done=done, total=total
-                ),
-            )
-            # Encryption may have taken long: the etag must be fresh, and the answer still be wanted.
+        with tempfile.TemporaryDirectory(prefix="data-", dir=self._settings.spool) as directory:
+            content = self._make(accepted, vids, Path(directory) / "body")
+            # Making it may have taken long: the etag must be fresh, and the answer still be wanted.
             fresh = self._requisitions.GetRequisition(wire.GetRequisitionRequest(name=requisition.name))
             if fresh.state != Requisition.UNFULFILLED:
                 log.info("no longer open", requisition=fresh.name, state=Requisition.State.Name(fresh.state))
                 return
             deliver(
-                self._fulfillment,
+                self._fulfillment[duchy],
                 accepted,
-                sketch,
+                content,
                 etag=fresh.etag,
                 on_progress=lambda done, total: log.info(
                     "sending", requisition=requisition.name, bytes_sent=done, bytes_total=total
                 ),
             )
-        log.info("fulfilled", requisition=requisition.name, duchy=self._settings.fulfillment_duchy)
+        log.info("fulfilled", requisition=requisition.name, duchy=duchy)
+
+    def _duchy_of(self, accepted: Accepted) -> str:
+        """Which duchy to deliver to; Declined if this data provider was not told where it is."""
+        if isinstance(accepted.task, SketchTask):
+            return next(iter(self._fulfillment))
+        if accepted.task.storing_duchy not in self._fulfillment:
+            raise Declined(
+                Refusal.UNFULFILLABLE, f"this data provider does not know where duchy {accepted.task.storing_duchy} is"
+            )
+        return accepted.task.storing_duchy
+
+    def _make(self, accepted: Accepted, vids: Sequence[int], file: Path) -> Content:
+        """What to deliver, with its body in `file`."""
+
+        def told(done: int, total: int) -> None:
+            log.info("encrypting", requisition=accepted.requisition.name, done=done, total=total)
+
+        if isinstance(accepted.task, SketchTask):
+            write_encrypted_sketch(vids, accepted.task, output=file, threads=self._settings.threads, on_progress=told)
+            return Content(file)
+        raise NotImplementedError
 
     def _select(self, accepted: Accepted) -> Sequence[int]:
         if (accepted.start is not None or accepted.end is not None) and not self._events.timed:

@@ -1,4 +1,4 @@
-"""Handing an encrypted sketch to a duchy: a header, then the file in chunks (public API, section 2)."""
+"""Handing a sketch or a share to a duchy: a header, then the file in chunks (public API, section 2)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from gristmill.edp.requisition import Accepted
@@ -20,21 +21,29 @@ CHUNK_BYTES = 1024 * 1024
 _POLL_SECONDS = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a requisition is fulfilled with: the body, and for share shuffle what the header says of it."""
+
+    file: Path
+    shares: FulfillRequisitionRequest.Header.HonestMajorityShareShuffle | None = None
+
+
 def deliver(
     stub: RequisitionFulfillmentStub,
     accepted: Accepted,
-    sketch: Path,
+    content: Content,
     *,
     etag: str,
     stall_seconds: float = 60,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> FulfillRequisitionResponse:
-    """Stream the sketch; raises grpc.RpcError, or Unavailable when nothing has moved for `stall_seconds`.
+    """Stream the file; raises grpc.RpcError, or Unavailable when nothing has moved for `stall_seconds`.
 
-    There is no deadline for the whole: a large sketch over a slow line may take its time, as long as it moves. Length
+    There is no deadline for the whole: a large file over a slow line may take its time, as long as it moves. Length
     and hash travel as metadata, which a duchy of another make ignores.
     """
-    total, sent = sketch.stat().st_size, 0
+    total, sent = content.file.stat().st_size, 0
 
     def requests() -> Iterator[FulfillRequisitionRequest]:
         nonlocal sent
@@ -45,19 +54,20 @@ def deliver(
                 nonce=accepted.nonce,
                 protocol_config=accepted.requisition.protocol_config,
                 etag=etag,
+                honest_majority_share_shuffle=content.shares,
             )
         )
-        with sketch.open("rb") as content:
+        with content.file.open("rb") as body:
             # An empty sketch is still one chunk: a stream that ends after its header may be taken for a broken one.
-            chunk = content.read(CHUNK_BYTES)
+            chunk = body.read(CHUNK_BYTES)
             while chunk or not sent:
                 yield FulfillRequisitionRequest(body_chunk=FulfillRequisitionRequest.BodyChunk(data=chunk))
                 sent += len(chunk)
                 if not chunk:
                     return
-                chunk = content.read(CHUNK_BYTES)
+                chunk = body.read(CHUNK_BYTES)
 
-    metadata = (("gristmill-length", str(total)), ("gristmill-sha256", _sha256(sketch)))
+    metadata = (("gristmill-length", str(total)), ("gristmill-sha256", _sha256(content.file)))
     call = stub.FulfillRequisition.future(requests(), metadata=metadata)
     answered = threading.Event()
     call.add_done_callback(lambda _: answered.set())

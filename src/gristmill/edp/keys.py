@@ -11,13 +11,19 @@ from gristmill.trust.certificates import read_certificate
 from gristmill.trust.development import DevelopmentKeys
 from gristmill.trust.files import TlsFiles
 from gristmill.trust.hybrid import PrivateKeyset
+from gristmill.trust.signatures import Signer
 
 
 @dataclass(frozen=True, slots=True)
 class DataProviderKeys:
-    """A data provider's identity and whom it trusts: duchies by ID, measurement consumers by resource name."""
+    """A data provider's identity and whom it trusts: duchies by ID, measurement consumers by resource name.
+
+    It signs with `signer`, whose certificate the kingdom knows by the resource name `certificate`.
+    """
 
     name: str
+    certificate: str
+    signer: Signer
     keyset: PrivateKeyset
     tls: TlsFiles
     kingdom_roots: tuple[x509.Certificate, ...]
@@ -31,6 +37,8 @@ class DataProviderKeys:
         consumer = keys.measurement_consumer
         return cls(
             name=own.resource,
+            certificate=own.certificate,
+            signer=Signer.read(certificate=own.signing_certificate_file, key=own.signing_key_file),
             keyset=PrivateKeyset.read(own.private_keyset_file),
             tls=own.tls,
             kingdom_roots=(read_certificate(keys.kingdom.root_file),),

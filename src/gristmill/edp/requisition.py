@@ -6,66 +6,35 @@ that duchy's root. `examine` is pure; it raises `Declined` with the justificatio
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
+from gristmill.edp import duchies, liquid_legions, share_shuffle
 from gristmill.edp.keys import DataProviderKeys
+from gristmill.edp.liquid_legions import SketchTask
+from gristmill.edp.refusal import Declined, Refusal, valid
+from gristmill.edp.share_shuffle import ShareTask
 from gristmill.errors import BadInput, ParticipationInvalid
 from gristmill.trust.certificates import parse_der
-from gristmill.trust.consent import (
-    P256_CURVE_ID,
-    nonce_hash,
-    requisition_fingerprint,
-    requisition_spec_hash,
-    verify_el_gamal_key,
-)
-from gristmill.trust.signatures import Signature, signed_bytes, verify_message
+from gristmill.trust.consent import nonce_hash, requisition_fingerprint, requisition_spec_hash
+from gristmill.trust.signatures import signed_bytes, verify_message
 from wfa.measurement.api.v2alpha.certificate_pb2 import Certificate
 from wfa.measurement.api.v2alpha.crypto_pb2 import EncryptionPublicKey, SignedMessage
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
-from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
 from wfa.measurement.api.v2alpha.requisition_spec_pb2 import RequisitionSpec
-
-LEAST_DUCHIES = 3
-"""Fewer could decrypt a sketch among themselves too easily: with two, each is the other's only check."""
-_LARGEST_SKETCH = 100_000_000
-
-Refusal = Requisition.Refusal
-
-
-class Declined(Exception):  # it is an answer, not an error
-    """The requisition must be refused, for good."""
-
-    def __init__(self, justification: Requisition.Refusal.Justification.ValueType, message: str) -> None:
-        super().__init__(message)
-        self.refusal = Requisition.Refusal(justification=justification, message=message)
-
-
-@dataclass(frozen=True, slots=True)
-class SketchParameters:
-    """The sketch that the kingdom's protocol configuration asks for, and the consumer's sample of people."""
-
-    decay_rate: float
-    size: int
-    sampling_indicator_size: int
-    sampling_start: float
-    sampling_width: float
-    maximum_frequency: int
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A requisition that may be fulfilled. `duchy_keys` are verified public elements; times in microseconds."""
+    """A requisition that may be fulfilled, and by what. Only events in [start, end) count, in microseconds."""
 
     requisition: Requisition
     nonce: int
     fingerprint: bytes
-    sketch: SketchParameters
-    duchy_keys: tuple[bytes, ...]
+    task: SketchTask | ShareTask
     start: int | None
     end: int | None
 
@@ -81,11 +50,20 @@ def certificates_needed(requisition: Requisition) -> list[str]:
     ]
 
 
-def examine(requisition: Requisition, certificates: Mapping[str, Certificate], keys: DataProviderKeys) -> Accepted:
-    """What to fulfil, once everything has been verified; raises Declined."""
+def examine(
+    requisition: Requisition,
+    certificates: Mapping[str, Certificate],
+    keys: DataProviderKeys,
+    *,
+    without_noise: bool = False,
+) -> Accepted:
+    """What to fulfil, once everything has been verified; raises Declined.
+
+    `without_noise`: also where a protocol of shares has no noise, so that others learn exact counts.
+    """
     try:
         specification, request = _consumer_word(requisition, certificates, keys)
-        duchy_keys = _duchy_keys(requisition, certificates, keys)
+        task = _task(requisition, specification, certificates, keys, without_noise)
     except (ParticipationInvalid, BadInput) as error:
         raise Declined(Refusal.CONSENT_SIGNAL_INVALID, error.message) from None
     except DecodeError:
@@ -98,11 +76,36 @@ def examine(requisition: Requisition, certificates: Mapping[str, Certificate], k
         fingerprint=requisition_fingerprint(
             signed_bytes(requisition.measurement_spec), requisition_spec_hash(ciphertext)
         ),
-        sketch=_sketch(specification, requisition.protocol_config),
-        duchy_keys=duchy_keys,
+        task=task,
         start=start,
         end=end,
     )
+
+
+def _task(
+    requisition: Requisition,
+    specification: MeasurementSpec,
+    certificates: Mapping[str, Certificate],
+    keys: DataProviderKeys,
+    without_noise: bool,
+) -> SketchTask | ShareTask:
+    """By the only protocol that the kingdom's configuration names."""
+    if len(requisition.protocol_config.protocols) != 1:
+        raise Declined(Refusal.UNFULFILLABLE, "this data provider expects exactly one protocol to choose from")
+    (config,) = requisition.protocol_config.protocols
+    entries = duchies.entries(requisition, certificates, keys)
+    interval = specification.vid_sampling_interval
+    if not (0 <= interval.start < 1 and 0 < interval.width <= 1):
+        raise Declined(Refusal.SPEC_INVALID, "vid_sampling_interval is out of range")
+    maximum_frequency = _maximum_frequency(specification)
+    match config.WhichOneof("protocol"):
+        case "liquid_legions_v2":
+            return liquid_legions.task(config.liquid_legions_v2, specification, maximum_frequency, entries)
+        case "honest_majority_share_shuffle":
+            shares = config.honest_majority_share_shuffle
+            return share_shuffle.task(shares, specification, maximum_frequency, entries, without_noise=without_noise)
+        case other:
+            raise Declined(Refusal.UNFULFILLABLE, f"this data provider does not know the protocol {other}")
 
 
 def _consumer_word(
@@ -115,7 +118,7 @@ def _consumer_word(
     if requisition.measurement_consumer_certificate.partition("/certificates/")[0] != consumer:
         raise ParticipationInvalid("measurement_consumer_certificate belongs to somebody else")
     certificate = parse_der(
-        _valid(certificates, requisition.measurement_consumer_certificate), what="measurement_consumer_certificate"
+        valid(certificates, requisition.measurement_consumer_certificate), what="measurement_consumer_certificate"
     )
     specification = verify_message(
         requisition.measurement_spec, MeasurementSpec, certificate, root, what="measurement_spec"
@@ -144,63 +147,6 @@ def _serialized_key(specification: MeasurementSpec | RequisitionSpec) -> bytes:
     if specification.HasField("measurement_public_key"):
         return specification.measurement_public_key.value
     return specification.serialized_measurement_public_key
-
-
-def _duchy_keys(
-    requisition: Requisition, certificates: Mapping[str, Certificate], keys: DataProviderKeys
-) -> tuple[bytes, ...]:
-    """The verified public element of each duchy, in the order of their IDs."""
-    elements: dict[str, bytes] = {}
-    for entry in requisition.duchies:
-        duchy = entry.key.removeprefix("duchies/")
-        root = keys.duchy_roots.get(duchy)
-        if root is None or duchy in elements:
-            raise ParticipationInvalid(f"{entry.key} is no duchy that this data provider knows, or is named twice")
-        name = entry.value.duchy_certificate
-        if name.partition("/certificates/")[0] != f"duchies/{duchy}":
-            raise ParticipationInvalid(f"the certificate of duchy {duchy} belongs to somebody else")
-        signed = entry.value.liquid_legions_v2.el_gamal_public_key
-        elements[duchy] = verify_el_gamal_key(
-            signed_bytes(signed),
-            Signature(signed.signature, signed.signature_algorithm_oid),
-            _valid(certificates, name),
-            root,
-            duchy=duchy,
-        )
-    if len(elements) < LEAST_DUCHIES:
-        raise ParticipationInvalid(f"only {len(elements)} duchies take part, and {LEAST_DUCHIES} are the least")
-    return tuple(elements[duchy] for duchy in sorted(elements))
-
-
-def _valid(certificates: Mapping[str, Certificate], name: str) -> bytes:
-    certificate = certificates.get(name)
-    if certificate is None or certificate.revocation_state != Certificate.REVOCATION_STATE_UNSPECIFIED:
-        raise ParticipationInvalid(f"certificate {name} is unknown, revoked or on hold")
-    return certificate.x509_der
-
-
-def _sketch(specification: MeasurementSpec, config: ProtocolConfig) -> SketchParameters:
-    protocol = next((one.liquid_legions_v2 for one in config.protocols if one.HasField("liquid_legions_v2")), None)
-    if protocol is None:
-        raise Declined(Refusal.UNFULFILLABLE, "this data provider knows only Liquid Legions V2")
-    sketch = protocol.sketch_params
-    if protocol.elliptic_curve_id != P256_CURVE_ID:
-        raise Declined(Refusal.UNFULFILLABLE, "this data provider knows only the curve P-256")
-    if not (math.isfinite(sketch.decay_rate) and sketch.decay_rate > 0 and 0 < sketch.max_size <= _LARGEST_SKETCH):
-        raise Declined(Refusal.SPEC_INVALID, "the sketch parameters are out of range")
-    if sketch.sampling_indicator_size <= 0:
-        raise Declined(Refusal.SPEC_INVALID, "sampling_indicator_size is out of range")
-    interval = specification.vid_sampling_interval
-    if not (0 <= interval.start < 1 and 0 < interval.width <= 1):
-        raise Declined(Refusal.SPEC_INVALID, "vid_sampling_interval is out of range")
-    return SketchParameters(
-        decay_rate=sketch.decay_rate,
-        size=sketch.max_size,
-        sampling_indicator_size=sketch.sampling_indicator_size,
-        sampling_start=interval.start,
-        sampling_width=interval.width,
-        maximum_frequency=_maximum_frequency(specification),
-    )
 
 
 def _maximum_frequency(specification: MeasurementSpec) -> int:

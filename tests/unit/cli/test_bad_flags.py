@@ -39,8 +39,8 @@ FILES = {
     "key-encryption-key-file": ("duchy", "internal-api"),
     "private-keyset-file": ("edp",),
     "events-file": ("edp",),
-    "consent-signaling-certificate-der-file": ("mill llv2",),
-    "consent-signaling-private-key-der-file": ("mill llv2",),
+    "consent-signaling-certificate-der-file": ("edp", "mill llv2"),
+    "consent-signaling-private-key-der-file": ("edp", "mill llv2"),
 }
 KEYS = ("tls-key-file", "key-encryption-key-file", "private-keyset-file", "consent-signaling-private-key-der-file")
 
@@ -112,8 +112,7 @@ class Scene:
             "private-keyset-file": provider.private_keyset_file,
             "events-file": self.directory / "events.csv",
             "kingdom-public-api-target": NOBODY,
-            "requisition-fulfillment-target": NOBODY,
-            "requisition-fulfillment-duchy": "worker1",
+            "requisition-fulfillment-target": f"worker1={NOBODY}",
             "consortium-directory": keys.directory,
         }
         return {name: str(value) for name, value in flags.items() if name in ACCEPTED[command]}
@@ -220,7 +219,12 @@ BAD_VALUES = [
     ("kingdom", "llv2_max_size", "1", "--llv2-max-size: 1 is below the smallest"),
     ("kingdom", "llv2_publisher_noise_epsilon", "0", "is not a positive number"),
     ("edp", "data_provider", "edp1", "not of the form dataProviders/ID"),
-    ("edp", "requisition_fulfillment_duchy", "nobody", "has no duchy nobody"),
+    ("kingdom", "hmss_reach_ring_modulus", "121", "the ring modulus for reach must be a prime number, and 121 is not"),
+    ("kingdom", "hmss_reach_and_frequency_ring_modulus", "1", "below the smallest"),
+    ("edp", "requisition_fulfillment_target", f"nobody={NOBODY}", "has no duchy nobody"),
+    ("edp", "requisition_fulfillment_target", "worker1=nowhere", "not of the form host:port"),
+    ("edp", "population", "10", "'10' is no range of VIDs"),
+    ("edp", "population", "0-10", "not within 1-"),
     ("edp", "spool_directory", "nowhere", "nowhere of --spool-directory is no directory"),
     ("edp", "start", "2024-01-01", "--start and --end need --time-column"),
     ("edp", "polling_interval", "0s", "is zero"),
