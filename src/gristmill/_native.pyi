@@ -21,11 +21,14 @@ __all__ = [
     "Progress",
     "Randomness",
     "ReachFigures",
+    "ReachOnlyFigures",
     "RegisterNoise",
     "TupleNoise",
+    "active_indexes",
     "build_sketch",
     "check_point",
     "combine_public_keys",
+    "encrypt_reach_only_sketch",
     "encrypt_sketch",
     "estimate_reach",
     "fingerprint64",
@@ -41,6 +44,9 @@ __all__ = [
     "llv2_setup",
     "noise_parameters",
     "public_element",
+    "reach_only_blind_registers",
+    "reach_only_estimate_reach",
+    "reach_only_setup",
     "sample_noise",
     "vid_sample",
 ]
@@ -100,7 +106,10 @@ class RegisterNoise:
         reach: tuple[float, float],
         group_floor: int = 0,
     ) -> RegisterNoise:
-        """`group_floor` registers more than drawn get the publisher-noise index, and as many the padding index (P2)."""
+        """`group_floor` registers more than drawn get the publisher-noise index, and as many the padding index.
+
+        In Liquid Legions v2 it is the number of sketches plus one (P2), in the reach-only protocol it must be 1.
+        """
 
 @final
 class TupleNoise:
@@ -257,6 +266,77 @@ def llv2_estimate_frequency(
 ) -> dict[int, float]:
     """Execution phase three, aggregator (6.2): share of each frequency; the last means "or more"; zeros left out."""
 
+@final
+class ReachOnlyFigures:
+    """What the execution phase of the reach-only protocol finds at the aggregator."""
+
+    @property
+    def reach(self) -> int: ...
+    @property
+    def registers(self) -> int:
+        """Registers received."""
+    @property
+    def distinct(self) -> int:
+        """Distinct indexes among them."""
+    @property
+    def excessive_noise(self) -> int:
+        """Distinct indexes of blind-histogram noise."""
+    @property
+    def active(self) -> int:
+        """Active registers after all baselines."""
+
+def reach_only_setup(
+    *,
+    own: Sequence[str],
+    received: Sequence[str],
+    output: str,
+    public_key: bytes,
+    noise: RegisterNoise | None,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+    sort_memory: int | None = None,
+) -> int:
+    """Setup phase (reach-only specification, section 4): own registers, those of the received blobs, and noise, sorted.
+
+    `own` are requisitions, 66 bytes a register. `received` are blobs of other duchies, which have the 66 bytes of an
+    excessive-noise ciphertext at their ends; so has the output, that of all together. Returns the registers written.
+    """
+
+def reach_only_blind_registers(
+    *,
+    inputs: Sequence[str],
+    output: str,
+    secret_key: bytes,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+    sort_memory: int | None = None,
+) -> int:
+    """Execution phase, not aggregator (5.1): from one blob to one. Returns the registers written."""
+
+def reach_only_estimate_reach(
+    *,
+    inputs: Sequence[str],
+    spill_folder: str,
+    secret_key: bytes,
+    decay_rate: float,
+    sketch_size: int,
+    sampling_width: float,
+    reach_baseline: Baseline | None,
+    noise: RegisterNoise | None,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+    sort_memory: int | None = None,
+) -> ReachOnlyFigures:
+    """Execution phase, aggregator (5.2), of one blob. Makes no file, but may spill into `spill_folder`.
+
+    `noise` is that of the setup phases. InternalError if the excessive noise is more than it can be.
+    """
+
 def build_sketch(
     vids: Sequence[int],
     *,
@@ -267,6 +347,11 @@ def build_sketch(
     sampling_width: float = 1.0,
 ) -> list[tuple[int, int, int]]:
     """Registers (index, key + 1 or 0 if destroyed, frequency) by index; a VID counts once for each time it is given."""
+
+def active_indexes(
+    vids: Sequence[int], *, decay_rate: float, size: int, sampling_start: float = 0.0, sampling_width: float = 1.0
+) -> list[int]:
+    """Indexes of the registers that are not empty, ascending: a sketch for reach alone."""
 
 def encrypt_sketch(
     registers: Sequence[tuple[int, int, int]],
@@ -280,6 +365,18 @@ def encrypt_sketch(
     block: int | None = None,
 ) -> int:
     """198 bytes a register, in order, under the combined key of all duchies. Returns the registers written."""
+
+def encrypt_reach_only_sketch(
+    indexes: Sequence[int],
+    *,
+    output: str,
+    public_key: bytes,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+    block: int | None = None,
+) -> int:
+    """66 bytes a register, in order, under the combined key of all duchies. Returns the registers written."""
 
 def vid_sample(vid: int) -> float:
     """The single-precision number in [0, 1] by which a VID is sampled."""

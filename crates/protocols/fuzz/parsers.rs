@@ -7,6 +7,7 @@ use protocols::keys::{check_point, combine_public_keys, public_element};
 use protocols::llv2::*;
 use protocols::progress::Progress;
 use protocols::randomness::Randomness;
+use protocols::stage::Stage;
 use protocols::work::Work;
 use std::sync::LazyLock;
 

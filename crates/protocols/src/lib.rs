@@ -11,8 +11,10 @@ pub mod llv2;
 pub mod noise;
 pub mod progress;
 pub mod randomness;
+pub mod reach_only;
 pub mod sketch;
 pub mod sort;
+pub mod stage;
 pub mod work;
 
 pub use p256_batch::{Column, POINT_SIZE, hash_all_to_curve_vartime, hash_to_curve_vartime};

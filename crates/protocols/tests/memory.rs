@@ -1,9 +1,10 @@
 //! Stages whose records do not fit the memory for sorting give the same bytes.
 
 use p256_batch::{Column, FixedBase, POINT_SIZE, Scalars, SecretScalar};
-use protocols::llv2::{REGISTER_SIZE, Stage, join_registers, setup};
+use protocols::llv2::{REGISTER_SIZE, join_registers, setup};
 use protocols::progress::Progress;
 use protocols::randomness::Randomness;
+use protocols::stage::Stage;
 use protocols::work::Work;
 use std::path::{Path, PathBuf};
 

@@ -2,10 +2,12 @@
 //! `src/gristmill/_native.pyi` documents it for callers.
 #![allow(missing_docs, reason = "the stub is where these functions are documented")]
 
+mod call;
 mod errors;
 mod llv2;
 mod noise;
 mod primitives;
+mod reach_only;
 mod sketch;
 mod sources;
 
@@ -28,7 +30,11 @@ mod _native {
         hash_to_curve, public_element,
     };
     #[pymodule_export]
-    use crate::sketch::{build_sketch, encrypt_sketch, vid_sample};
+    use crate::reach_only::{
+        ReachOnlyFigures, reach_only_blind_registers, reach_only_estimate_reach, reach_only_setup,
+    };
+    #[pymodule_export]
+    use crate::sketch::{active_indexes, build_sketch, encrypt_reach_only_sketch, encrypt_sketch, vid_sample};
     #[pymodule_export]
     use crate::sources::{Progress, Randomness};
 }

@@ -1,41 +1,16 @@
 //! The stages of Liquid Legions version 2.
 
+use crate::call::Call;
 use crate::errors::raise;
 use crate::noise::{Baseline, RegisterNoise, TupleNoise};
 use crate::sources::{Progress, Randomness};
-use protocols::error::Result;
 use protocols::estimator::Sketch;
-use protocols::llv2::{self, Stage};
+use protocols::llv2;
 use protocols::randomness::Randomness as Source;
-use protocols::sort::DEFAULT_MEMORY;
 use protocols::work::Work;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-/// What all stages take, in the order of their keyword arguments.
-struct Call<'a> {
-    inputs: Vec<PathBuf>,
-    output: PathBuf,
-    randomness: &'a Source,
-    threads: i64,
-    progress: &'a Progress,
-    block: Option<i64>,
-    sort_memory: Option<u64>,
-}
-
-impl Call<'_> {
-    /// Runs a stage function without the interpreter's lock.
-    fn run<T: Send>(self, py: Python<'_>, function: impl FnOnce(&Stage<'_>) -> Result<T> + Send) -> PyResult<T> {
-        py.detach(|| {
-            let work = Work::new(self.threads, self.block, &self.progress.0)?;
-            let (inputs, randomness) = (&self.inputs, self.randomness);
-            let sort_memory = self.sort_memory.unwrap_or(DEFAULT_MEMORY);
-            function(&Stage { inputs, output: self.output, randomness, work, sort_memory })
-        })
-        .map_err(raise)
-    }
-}
 
 #[pyfunction]
 #[pyo3(signature = (*, own, received, output, public_key, maximum_frequency, noise, randomness, threads, progress, block = None, sort_memory = None))]

@@ -58,7 +58,7 @@ pub fn sample_noise(
 }
 
 #[pyclass(module = "gristmill._native", frozen)]
-pub struct RegisterNoise(pub protocols::llv2::RegisterNoise);
+pub struct RegisterNoise(pub protocols::noise::RegisterNoise);
 
 #[pymethods]
 impl RegisterNoise {
@@ -75,7 +75,7 @@ impl RegisterNoise {
     ) -> PyResult<Self> {
         let mechanism = mechanism_named(mechanism)?;
         let budgets = [blind_histogram, publisher, reach].map(privacy);
-        let noise = protocols::llv2::RegisterNoise::new(mechanism, contributors, sketches, budgets, group_floor);
+        let noise = protocols::noise::RegisterNoise::new(mechanism, contributors, sketches, budgets, group_floor);
         Ok(Self(noise.map_err(raise)?))
     }
 }
@@ -95,7 +95,7 @@ impl TupleNoise {
 }
 
 #[pyclass(module = "gristmill._native", frozen)]
-pub struct Baseline(pub protocols::llv2::Baseline);
+pub struct Baseline(pub protocols::noise::Baseline);
 
 #[pymethods]
 impl Baseline {
@@ -103,7 +103,7 @@ impl Baseline {
     #[pyo3(signature = (*, mechanism, contributors, privacy))]
     fn new(mechanism: &str, contributors: i64, privacy: (f64, f64)) -> PyResult<Self> {
         let mechanism = mechanism_named(mechanism)?;
-        let baseline = protocols::llv2::Baseline::new(mechanism, contributors, self::privacy(privacy));
+        let baseline = protocols::noise::Baseline::new(mechanism, contributors, self::privacy(privacy));
         Ok(Self(baseline.map_err(raise)?))
     }
 }

@@ -2,15 +2,16 @@
 
 use crate::error::{Error, Result, invalid, require};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Take};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// Files whose concatenation is a vector of records; a record may straddle two files.
 pub struct Input {
     /// Every file with the bytes before its end, for messages.
     ends: Vec<(PathBuf, u64)>,
-    files: std::vec::IntoIter<(PathBuf, File)>,
-    current: Option<(PathBuf, File)>,
+    files: std::vec::IntoIter<(PathBuf, Take<File>)>,
+    current: Option<(PathBuf, Take<File>)>,
     record: usize,
     records: u64,
     left: u64,
@@ -20,23 +21,35 @@ impl Input {
     /// Opens the files; their total length must be a multiple of `record` bytes. `name` is the vector's, for messages, which
     /// name the file that is at fault.
     pub fn open(paths: &[PathBuf], record: usize, name: &str) -> Result<Self> {
+        Ok(Self::open_with_tails(paths, record, 0, name)?.0)
+    }
+
+    /// The same for files that each end with `tail` bytes which are no record, given back one after the other. With a tail,
+    /// every file must have whole records.
+    pub fn open_with_tails(paths: &[PathBuf], record: usize, tail: usize, name: &str) -> Result<(Self, Vec<u8>)> {
         let mut files = Vec::with_capacity(paths.len());
         let mut broken = None;
         let mut ends = Vec::with_capacity(paths.len());
+        let mut tails = vec![0; paths.len() * tail];
         let mut bytes = 0;
-        for path in paths {
-            let file = File::open(path).map_err(|error| Error::file(path, error))?;
-            let length = file.metadata().map_err(|error| Error::file(path, error))?.len();
-            bytes += length;
-            files.push((path.clone(), file));
+        for (number, path) in paths.iter().enumerate() {
+            let failed = |error| Error::file(path, error);
+            let file = File::open(path).map_err(failed)?;
+            let length = file.metadata().map_err(failed)?.len();
+            let head = length.checked_sub(tail as u64);
+            let head = head
+                .ok_or_else(|| invalid!("{}: {name} of {length} bytes: at least {tail} are needed", path.display()))?;
+            file.read_exact_at(&mut tails[number * tail..][..tail], head).map_err(failed)?;
+            bytes += head;
+            files.push((path.clone(), file.take(head)));
             ends.push((path.clone(), bytes));
-            broken = broken.or((length % record as u64 != 0).then(|| (path.display(), length)));
+            broken = broken.or((head % record as u64 != 0).then(|| (path.display(), length)));
         }
-        if let (Some((path, length)), false) = (broken, bytes % record as u64 == 0) {
+        if let Some((path, length)) = broken.filter(|_| tail > 0 || bytes % record as u64 != 0) {
             return Err(invalid!("{path}: {name} of {length} bytes: a multiple of {record} is needed"));
         }
         let records = bytes / record as u64;
-        Ok(Self { ends, files: files.into_iter(), current: None, record, records, left: records })
+        Ok((Self { ends, files: files.into_iter(), current: None, record, records, left: records }, tails))
     }
 
     /// Records in all.

@@ -1,14 +1,15 @@
 //! Execution phase one, aggregator (LLv2 specification, sections 4.2 and 4.3): registers with one index become one tuple.
 
-use super::merge::{FIRST_GROUP_DRAW, Group, Merge, PER_GROUP, ROW_COUNT, ROW_KEY, ROW_SIZE};
+use super::merge::{FIRST_GROUP_DRAW, Group, Merge, PER_GROUP, ROW_KEY, ROW_SIZE};
 use super::tuple_noise::NoiseTuples;
-use super::{COUNT, INDEX, KEY, REGISTER_SIZE, Stage, TUPLE_SIZE, TupleNoise};
-use crate::el_gamal::{CIPHERTEXT_SIZE, Ciphertexts, PublicKey, secret_key};
+use super::{KEY, REGISTER_SIZE, TUPLE_SIZE, TupleNoise};
+use crate::el_gamal::{PublicKey, secret_key};
 use crate::error::{Result, require};
 use crate::files::{Input, Output};
 use crate::sort::{Sorted, Sorter};
+use crate::stage::{Stage, decrypt_indexes};
 use crate::work::Work;
-use p256_batch::{Column, POINT_SIZE, SecretScalar};
+use p256_batch::POINT_SIZE;
 use std::iter::Peekable;
 use zeroize::Zeroizing;
 
@@ -29,7 +30,8 @@ pub fn join_registers(
     let added = noise.map_or(0, TupleNoise::total);
     stage.work.expect(2 * registers + added); // every register is met twice
     let mut output = Output::create(&stage.output)?;
-    let rows = decrypt_indexes(stage, &mut input, &secret, &output)?;
+    let folder = output.folder();
+    let rows = decrypt_indexes::<ROW_SIZE>(&stage.work, &mut input, &secret, folder, stage.sort_memory, fill_row)?;
 
     let at_most = registers + added;
     let mut sorter = Sorter::<TUPLE_SIZE>::new(at_most, output.folder(), stage.sort_memory)?;
@@ -54,34 +56,11 @@ pub fn join_registers(
     Ok(tuples)
 }
 
-/// Takes the last layer off every index and turns each register into a row to sort.
-fn decrypt_indexes(
-    stage: &Stage<'_>,
-    input: &mut Input,
-    secret: &SecretScalar,
-    output: &Output,
-) -> Result<Sorter<ROW_SIZE>> {
-    let mut sorter = Sorter::<ROW_SIZE>::new(input.records(), output.folder(), stage.sort_memory)?;
-    stage.work.read(
-        input,
-        |first, mut block| {
-            stage.work.in_place(first, &mut block, REGISTER_SIZE, |first, registers| {
-                let mut rows = Zeroizing::new(vec![0; registers.len() / REGISTER_SIZE * ROW_SIZE]);
-                let indexes = Ciphertexts::decode(registers, REGISTER_SIZE, INDEX)?.decrypt(secret);
-                indexes.encode_into(&mut rows, Column { stride: ROW_SIZE, offset: 0 })?;
-                for ((row, register), position) in
-                    rows.chunks_exact_mut(ROW_SIZE).zip(registers.chunks_exact(REGISTER_SIZE)).zip(first..)
-                {
-                    row[POINT_SIZE..ROW_KEY].copy_from_slice(&position.to_be_bytes());
-                    row[ROW_KEY..ROW_COUNT].copy_from_slice(&register[KEY..KEY + CIPHERTEXT_SIZE]);
-                    row[ROW_COUNT..].copy_from_slice(&register[COUNT..]);
-                }
-                Ok(rows)
-            })
-        },
-        |chunks| chunks.iter().try_for_each(|rows| sorter.push(rows)),
-    )?;
-    Ok(sorter)
+/// What a row has besides its index.
+fn fill_row(position: u64, register: &[u8], rest: &mut [u8]) {
+    let (place, ciphertexts) = rest.split_at_mut(ROW_KEY - POINT_SIZE);
+    place.copy_from_slice(&position.to_be_bytes());
+    ciphertexts.copy_from_slice(&register[KEY..]);
 }
 
 /// The groups of sorted rows that are not too large.

@@ -6,29 +6,23 @@
 mod join;
 mod matrix;
 mod merge;
-mod noise;
 mod phase_one;
 mod phase_three;
 mod phase_two;
 mod reach;
-mod register_noise;
 mod setup;
+mod tuple_counts;
 mod tuple_noise;
 
 pub use join::join_registers;
-pub use noise::{Baseline, RegisterNoise, TupleNoise};
 pub use phase_one::blind_registers;
 pub use phase_three::{decrypt_counts, estimate_frequency};
 pub use phase_two::decrypt_flags;
 pub use reach::{Measurement, ReachFigures, estimate_reach};
 pub use setup::setup;
+pub use tuple_counts::TupleNoise;
 
 use crate::el_gamal::CIPHERTEXT_SIZE;
-use crate::randomness::Randomness;
-use crate::sort::Sorter;
-use crate::work::Work;
-use crate::{error::Result, files::Output};
-use std::path::PathBuf;
 
 /// Bytes of a register: ciphertexts of index, key and count.
 pub const REGISTER_SIZE: usize = 3 * CIPHERTEXT_SIZE;
@@ -44,33 +38,3 @@ pub const TUPLE_SIZE: usize = 4 * CIPHERTEXT_SIZE;
 pub const FLAGS: [usize; 3] = [0, CIPHERTEXT_SIZE, 2 * CIPHERTEXT_SIZE];
 /// Where the count ciphertext starts in a tuple.
 pub const TUPLE_COUNT: usize = 3 * CIPHERTEXT_SIZE;
-
-/// What every stage is given.
-pub struct Stage<'a> {
-    /// Input files, read in order as one vector.
-    pub inputs: &'a [PathBuf],
-    /// The file to be made.
-    pub output: PathBuf,
-    /// Where random draws come from.
-    pub randomness: &'a Randomness,
-    /// Threads, blocks, progress.
-    pub work: Work<'a>,
-    /// Bytes of records held for sorting before they are spilled.
-    pub sort_memory: u64,
-}
-
-impl Stage<'_> {
-    /// Writes all records of a sorter.
-    fn write_sorted<const N: usize>(&self, sorter: Sorter<N>, output: &mut Output) -> Result<()> {
-        let mut sorted = self.work.run(|| sorter.sorted())?;
-        let records = self.work.block(N);
-        let fetch = || {
-            let mut block = Vec::with_capacity(records * N);
-            for record in sorted.by_ref().take(records) {
-                block.extend_from_slice(&record?);
-            }
-            Ok((!block.is_empty()).then_some(block))
-        };
-        self.work.pipeline(fetch, Ok, |block| output.write(&block))
-    }
-}

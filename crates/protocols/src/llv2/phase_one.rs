@@ -1,10 +1,10 @@
 //! Execution phase one, not aggregator (LLv2 specification, section 4.1).
 
-use super::{COUNT, INDEX, KEY, REGISTER_SIZE, Stage};
+use super::{COUNT, INDEX, KEY, REGISTER_SIZE};
 use crate::el_gamal::{Ciphertexts, PublicKey, secret_key};
 use crate::error::Result;
 use crate::files::{Input, Output};
-use crate::sort::Sorter;
+use crate::stage::Stage;
 
 /// Draws before the first register: the Pohlig-Hellman key and one that is not used.
 const HEADER: u64 = 2;
@@ -19,26 +19,19 @@ pub fn blind_registers(stage: &Stage<'_>, secret: &[u8], public_key: &[u8]) -> R
     let draws = stage.randomness.begin()?;
     let pohlig_hellman = draws.scalar(0)?;
     let mut output = Output::create(&stage.output)?;
-    let mut sorter = Sorter::<REGISTER_SIZE>::new(registers, output.folder(), stage.sort_memory)?;
-    stage.work.expect(registers);
-    stage.work.transform(
-        &mut input,
-        |first, records| {
-            let count = records.len() / REGISTER_SIZE;
-            let scalars = draws.scalars(HEADER + PER_REGISTER * first, PER_REGISTER as usize * count)?;
-            let index = Ciphertexts::decode(records, REGISTER_SIZE, INDEX)?;
-            index.blind(&secret, &pohlig_hellman).encode_into(records, REGISTER_SIZE, INDEX)?;
-            for (column, offset) in [KEY, COUNT].into_iter().enumerate() {
-                let ciphertexts = Ciphertexts::decode(records, REGISTER_SIZE, offset)?;
-                let fresh = ciphertexts.re_randomise(&public_key, &scalars.column(2, column));
-                fresh.encode_into(records, REGISTER_SIZE, offset)?;
-            }
-            Ok(())
-        },
-        |block| sorter.push(block),
-    )?;
+    stage.transform_sorted::<REGISTER_SIZE>(&mut input, &mut output, |first, records| {
+        let count = records.len() / REGISTER_SIZE;
+        let scalars = draws.scalars(HEADER + PER_REGISTER * first, PER_REGISTER as usize * count)?;
+        let index = Ciphertexts::decode(records, REGISTER_SIZE, INDEX)?;
+        index.blind(&secret, &pohlig_hellman).encode_into(records, REGISTER_SIZE, INDEX)?;
+        for (column, offset) in [KEY, COUNT].into_iter().enumerate() {
+            let ciphertexts = Ciphertexts::decode(records, REGISTER_SIZE, offset)?;
+            let fresh = ciphertexts.re_randomise(&public_key, &scalars.column(2, column));
+            fresh.encode_into(records, REGISTER_SIZE, offset)?;
+        }
+        Ok(())
+    })?;
     draws.finish(HEADER + PER_REGISTER * registers)?;
-    stage.write_sorted(sorter, &mut output)?;
     output.finish()?;
     Ok(registers)
 }

@@ -1,10 +1,11 @@
 //! Execution phase three, both roles (LLv2 specification, section 6).
 
 use super::reach::matrix_columns;
-use super::{Baseline, Stage};
 use crate::el_gamal::{CIPHERTEXT_SIZE, Ciphertexts, secret_key};
 use crate::error::{Result, require};
 use crate::files::{Input, Output};
+use crate::noise::Baseline;
+use crate::stage::Stage;
 use crate::work::Work;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

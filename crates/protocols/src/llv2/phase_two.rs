@@ -1,11 +1,12 @@
 //! Execution phase two, not aggregator (LLv2 specification, section 5.1).
 
 use super::tuple_noise::NoiseTuples;
-use super::{FLAGS, Stage, TUPLE_COUNT, TUPLE_SIZE, TupleNoise};
+use super::{FLAGS, TUPLE_COUNT, TUPLE_SIZE, TupleNoise};
 use crate::el_gamal::{Ciphertexts, PublicKey, secret_key};
 use crate::error::Result;
 use crate::files::{Input, Output};
 use crate::sort::Sorter;
+use crate::stage::Stage;
 
 /// One draw before the first tuple, which is not used.
 const HEADER: u64 = 1;

@@ -1,11 +1,13 @@
 //! Execution phase two, aggregator (LLv2 specification, sections 5.2 to 5.4).
 
 use super::matrix::Matrix;
-use super::{Baseline, FLAGS, Stage, TUPLE_COUNT, TUPLE_SIZE, TupleNoise};
+use super::{FLAGS, TUPLE_COUNT, TUPLE_SIZE, TupleNoise};
 use crate::el_gamal::{CIPHERTEXT_SIZE, Ciphertexts, PublicKey, secret_key};
 use crate::error::{Result, require};
 use crate::estimator::Sketch;
 use crate::files::{Input, Output};
+use crate::noise::Baseline;
+use crate::stage::Stage;
 use p256_batch::SecretScalar;
 
 /// Draws before the first row: two that are not used, then the encryption of one.

@@ -1,13 +1,13 @@
 //! Setup phase, every duchy (LLv2 specification, section 3).
 
-use super::register_noise::{NoiseRegisters, hash_texts};
-use super::{COUNT, INDEX, KEY, REGISTER_SIZE, RegisterNoise, Stage};
+use super::{COUNT, KEY, REGISTER_SIZE};
 use crate::constants::{DESTROYED_KEY, RANDOM_COUNT_PREFIX};
-use crate::el_gamal::{Ciphertexts, PublicKey};
+use crate::el_gamal::PublicKey;
 use crate::error::{Result, require};
 use crate::files::{Input, Output};
+use crate::noise::{NoiseRegisters, RegisterLayout, RegisterNoise, hash_texts};
 use crate::randomness::Draws;
-use crate::sort::Sorter;
+use crate::stage::Stage;
 use p256_batch::{Points, hash_to_curve_vartime};
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ const PER_REGISTER: u64 = 3;
 
 /// Shuffles the duchy's own registers (`stage.inputs`), those received, and noise, by sorting their encryptions.
 ///
-/// Every point of them is validated here, the received ones too: further on nobody could tell who sent it. If only reach is measured, own keys and counts are replaced by ones that say nothing.
+/// If only reach is measured, own keys and counts are replaced by ones that say nothing.
 pub fn setup(
     stage: &Stage<'_>,
     received: &[PathBuf],
@@ -40,40 +40,26 @@ pub fn setup(
     let noise = match (noise, &key) {
         (Some(noise), Some(key)) => {
             let own_draws = if rewrite { HEADER + PER_REGISTER * own.records() } else { 0 };
-            position = own_draws + HEADER;
-            Some((NoiseRegisters::new(noise.draw(&draws)?, position), key))
+            let registers = NoiseRegisters::new(RegisterLayout::IndexKeyCount, noise.draw(&draws)?, own_draws + HEADER);
+            position = registers.end();
+            Some((registers, key))
         }
         _ => None,
     };
-    let added = noise.as_ref().map_or(0, |(noise, _)| noise.total());
-    let total = own.records() + received.records() + added;
-    stage.work.expect(total);
     let mut output = Output::create(&stage.output)?;
-    let mut sorter = Sorter::<REGISTER_SIZE>::new(total, output.folder(), stage.sort_memory)?;
-    stage.work.transform(
-        &mut own,
-        |first, records| {
-            validate(records)?;
-            match &key {
-                Some(key) if rewrite => forget_key_and_count(key, &draws, first, records),
-                _ => Ok(()),
-            }
+    let total = stage.mix_registers::<REGISTER_SIZE>(
+        [&mut own, &mut received],
+        noise.as_ref().map(|(noise, key)| (noise, *key)),
+        &draws,
+        &mut output,
+        |first, records| match &key {
+            Some(key) if rewrite => forget_key_and_count(key, &draws, first, records),
+            _ => Ok(()),
         },
-        |block| sorter.push(block),
     )?;
-    stage.work.transform(&mut received, |_, records| validate(records), |block| sorter.push(block))?;
-    if let Some((noise, key)) = noise {
-        position = noise.write(&stage.work, key, &draws, |block| sorter.push(block))?;
-    }
     draws.finish(position)?;
-    stage.write_sorted(sorter, &mut output)?;
     output.finish()?;
     Ok(total)
-}
-
-/// Refuses registers with anything but points.
-fn validate(records: &[u8]) -> Result<()> {
-    [INDEX, KEY, COUNT].into_iter().try_for_each(|offset| Ciphertexts::decode(records, REGISTER_SIZE, offset).map(drop))
 }
 
 /// Key := encryption of the destroyed key, count := encryption of a random point.

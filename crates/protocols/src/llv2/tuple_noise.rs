@@ -1,11 +1,11 @@
 //! The noise tuples of execution phases one and two (LLv2 specification, section 4.3).
 
-use super::noise::TupleCounts;
-use super::register_noise::hash_texts;
+use super::tuple_counts::TupleCounts;
 use super::{FLAGS, TUPLE_COUNT, TUPLE_SIZE};
 use crate::constants::UNIT;
 use crate::el_gamal::PublicKey;
 use crate::error::Result;
+use crate::noise::hash_texts;
 use crate::randomness::Draws;
 use crate::work::Work;
 use p256_batch::{Point, Points, Scalars, hash_to_curve_vartime};

@@ -4,8 +4,8 @@ mod encryption;
 mod liquid_legions;
 mod sampling;
 
-pub use encryption::encrypt_sketch;
-pub use liquid_legions::{LiquidLegions, Register, build_sketch};
+pub use encryption::{encrypt_reach_only_sketch, encrypt_sketch};
+pub use liquid_legions::{LiquidLegions, Register, active_indexes, build_sketch};
 pub use sampling::{Sampling, vid_sample};
 
 /// FarmHash Fingerprint64.
