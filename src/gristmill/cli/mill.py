@@ -1,4 +1,4 @@
-"""`gristmill mill llv2`: a worker for Liquid Legions v2, as a Job with a claimed item or as a daemon."""
+"""`gristmill mill llv2`: a worker for both Liquid Legions v2 protocols, as a Job with a claimed item or a daemon."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMPUTATION_TYPES = {
     "TRUS_TEE": 4,
 }
 MILLS = {
-    "llv2": ("LIQUID_LEGIONS_SKETCH_AGGREGATION_V2",),
+    "llv2": ("LIQUID_LEGIONS_SKETCH_AGGREGATION_V2", "REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2"),
 }
 """By the command's argument: the computation types that one executable works on."""
 SHUTDOWN_SECONDS = 25.0
@@ -36,7 +36,7 @@ HANG_EXIT_CODE = 70
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("protocol", choices=tuple(MILLS), help="llv2: Liquid Legions v2")
+    parser.add_argument("protocol", choices=tuple(MILLS), help="llv2: Liquid Legions v2, reach-only too")
     flags.add_tls(parser)
     flags.add_identity(parser)
     flags.add_computations_client(parser)

@@ -29,6 +29,7 @@ from wfa.measurement.system.v1alpha.requisition_pb2 import Requisition
 API_VERSION: Final = "v2alpha"
 _FILL: Final[Mapping[str, Callable[[Any, Any, Any, MeasurementSpec], None]]] = {
     "liquid_legions_v2": liquid_legions.fill_llv2,
+    "reach_only_liquid_legions_v2": liquid_legions.fill_reach_only,
     "honest_majority_share_shuffle": share_shuffle.fill_share_shuffle,
 }
 """By the protocol's name on the wire: from its parts of the setup and of the kingdom's configuration, and from the

@@ -17,12 +17,18 @@ from wfa.measurement.internal.duchy.noise_mechanism_pb2 import NoiseMechanism
 from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
     LiquidLegionsSketchAggregationV2,
 )
+from wfa.measurement.internal.duchy.protocol.reach_only_liquid_legions_sketch_aggregation_v2_pb2 import (
+    ReachOnlyLiquidLegionsSketchAggregationV2,
+)
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 from wfa.measurement.system.v1alpha.differential_privacy_pb2 import DifferentialPrivacyParams as SystemPrivacyParams
 
 P256: Final = 415
 """OpenSSL's number of the curve, the only one that the cryptography here computes on."""
 
+_Details = (
+    LiquidLegionsSketchAggregationV2.ComputationDetails | ReachOnlyLiquidLegionsSketchAggregationV2.ComputationDetails
+)
 _Config = Computation.MpcProtocolConfig
 _MECHANISMS: Final = {
     _Config.NOISE_MECHANISM_UNSPECIFIED: NoiseMechanism.GEOMETRIC,
@@ -55,8 +61,22 @@ def fill_llv2(
             raise ComputationUnsupported(f"the measurement type {other} is neither reach nor reach_and_frequency")
 
 
+def fill_reach_only(
+    details: ReachOnlyLiquidLegionsSketchAggregationV2.ComputationDetails,
+    setup: LiquidLegionsV2SetupConfig,
+    config: Computation.MpcProtocolConfig.LiquidLegionsV2,
+    spec: MeasurementSpec,
+) -> None:
+    """Reach alone."""
+    _fill(details, setup, config, spec)
+    kind = spec.WhichOneof("measurement_type")
+    if kind != "reach":
+        raise ComputationUnsupported(f"the measurement type {kind} is not reach, and only reach is computed by it")
+    _fill_reach(details, spec.reach.privacy_params, "reach.privacy_params")
+
+
 def _fill(
-    details: LiquidLegionsSketchAggregationV2.ComputationDetails,
+    details: _Details,
     setup: LiquidLegionsV2SetupConfig,
     config: Computation.MpcProtocolConfig.LiquidLegionsV2,
     spec: MeasurementSpec,
@@ -85,9 +105,7 @@ def _fill(
     _copy(config.mpc_noise.publisher_noise, reach_noise.noise_for_publisher_noise)
 
 
-def _fill_reach(
-    details: LiquidLegionsSketchAggregationV2.ComputationDetails, params: DifferentialPrivacyParams, what: str
-) -> None:
+def _fill_reach(details: _Details, params: DifferentialPrivacyParams, what: str) -> None:
     check_privacy(params, what)
     _copy(params, details.parameters.noise.reach_noise_config.global_reach_dp_noise)
 

@@ -41,6 +41,35 @@ def privacy(parameters: DifferentialPrivacyParams) -> tuple[float, float]:
     return parameters.epsilon, parameters.delta
 
 
+def register_noise(job: Job, *, group_floor: int) -> native.RegisterNoise | None:
+    """What each duchy adds in its setup phase; none if the computation is configured without noise."""
+    noise = job.details.parameters.noise
+    if not noise.HasField("reach_noise_config"):
+        return None
+    config = noise.reach_noise_config
+    return native.RegisterNoise(
+        mechanism=mechanism(job),
+        contributors=len(job.seat.ring),
+        sketches=len(job.token.requisitions),
+        blind_histogram=privacy(config.blind_histogram_noise),
+        publisher=privacy(config.noise_for_publisher_noise),
+        reach=privacy(config.global_reach_dp_noise),
+        group_floor=group_floor,
+    )
+
+
+def reach_baseline(job: Job) -> native.Baseline | None:
+    """The noise registers that all duchies together are expected to have added for the reach's privacy."""
+    noise = job.details.parameters.noise
+    if not noise.HasField("reach_noise_config"):
+        return None
+    return native.Baseline(
+        mechanism=mechanism(job),
+        contributors=len(job.seat.ring),
+        privacy=privacy(noise.reach_noise_config.global_reach_dp_noise),
+    )
+
+
 def element(key: ElGamalPublicKey, name: str) -> bytes:
     if not key.element:
         raise RecordIncomplete(f"the computation has no {name.removeprefix('the ')}; its confirmation is missing")

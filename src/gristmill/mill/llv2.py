@@ -16,7 +16,17 @@ from gristmill import _native as native
 from gristmill.errors import ResultInvalid
 from gristmill.mill import keys, results
 from gristmill.mill.job import Actions, Found, Job
-from gristmill.mill.liquid_legions import combined_key, computing, element, mechanism, names, privacy, secret_key
+from gristmill.mill.liquid_legions import (
+    combined_key,
+    computing,
+    element,
+    mechanism,
+    names,
+    privacy,
+    reach_baseline,
+    register_noise,
+    secret_key,
+)
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
     CompleteExecutionPhaseThreeAtAggregatorResponse,
@@ -35,20 +45,6 @@ def merge_and_add_noise(job: Job, output: Path) -> Found:
 
 def _setup(job: Job, output: Path, received: tuple[Path, ...]) -> Found:
     randomness = native.Randomness.committed()
-    noise = job.details.parameters.noise
-    sketches = len(job.token.requisitions)
-    registers = None
-    if noise.HasField("reach_noise_config"):
-        config = noise.reach_noise_config
-        registers = native.RegisterNoise(
-            mechanism=mechanism(job),
-            contributors=len(job.seat.ring),
-            sketches=sketches,
-            blind_histogram=privacy(config.blind_histogram_noise),
-            publisher=privacy(config.noise_for_publisher_noise),
-            reach=privacy(config.global_reach_dp_noise),
-            group_floor=sketches + 1,
-        )
     with computing(job, "adding noise", "registers") as progress:
         native.llv2_setup(
             own=names(job.requisitions),
@@ -56,7 +52,7 @@ def _setup(job: Job, output: Path, received: tuple[Path, ...]) -> Found:
             output=str(output),
             public_key=combined_key(job),
             maximum_frequency=_maximum_frequency(job),
-            noise=registers,
+            noise=register_noise(job, group_floor=len(job.token.requisitions) + 1),
             randomness=randomness,
             threads=job.services.threads,
             progress=progress,
@@ -116,13 +112,6 @@ def decrypt_flags(job: Job, output: Path) -> Found:
 def estimate_reach(job: Job, output: Path) -> Found:
     """Execution phase two of the aggregator: the reach, and the matrix of counts (empty with maximum frequency 1)."""
     parameters = job.details.parameters
-    baseline = None
-    if parameters.noise.HasField("reach_noise_config"):
-        baseline = native.Baseline(
-            mechanism=mechanism(job),
-            contributors=len(job.seat.ring),
-            privacy=privacy(parameters.noise.reach_noise_config.global_reach_dp_noise),
-        )
     with computing(job, "estimating reach", "tuples") as progress:
         figures = native.llv2_estimate_reach(
             inputs=names(job.inputs),
@@ -133,7 +122,7 @@ def estimate_reach(job: Job, output: Path) -> Found:
             decay_rate=parameters.sketch_parameters.decay_rate,
             sketch_size=parameters.sketch_parameters.size,
             sampling_width=job.measurement_spec().vid_sampling_interval.width,
-            reach_baseline=baseline,
+            reach_baseline=reach_baseline(job),
             noise=_tuple_noise(job),
             randomness=native.Randomness.operating_system(),
             threads=job.services.threads,

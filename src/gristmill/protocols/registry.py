@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from google.protobuf.descriptor import EnumDescriptor
 
 from gristmill.errors import InvalidRequest, PreconditionFailed
-from gristmill.protocols import llv2, share_shuffle
+from gristmill.protocols import llv2, reach_only, share_shuffle
 from gristmill.protocols.table import Fact, Participant, Protocol, Role, Seat, Stage, Wait
 from gristmill.protocols.wire import Wire
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails, ComputationStageDetails
@@ -17,6 +17,7 @@ from wfa.measurement.system.v1alpha.computation_stage_pb2 import ComputationStag
 
 WIRES: Final[tuple[Wire, ...]] = (
     llv2.WIRE,
+    reach_only.WIRE,
     share_shuffle.WIRE,
 )
 """The protocols that this version computes. Whoever adds one, adds it here."""
