@@ -19,7 +19,7 @@ from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v
 
 __all__ = ["confirming", "initialized"]  # fixtures
 
-SETUP_PHASE_INPUT = Announced(ID, 1, 1, "SETUP_PHASE_INPUT", 198)
+SETUP_PHASE_INPUT = Announced(ID, 1, 1, "SETUP_PHASE_INPUT", 198, 1980)
 
 
 async def test_without_slots_the_wires_own_calls_are_used(confirming: Duchy) -> None:

@@ -116,7 +116,7 @@ async def test_a_wrong_call_is_refused_and_changes_nothing(
 async def test_a_body_beyond_the_sketchs_size_is_refused(
     duchy: Duchy, kingdom: Kingdom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.duchy.requisition_fulfillment.NOISE_ALLOWANCE", 0)
+    monkeypatch.setattr("gristmill.duchy.liquid_legions.NOISE_ALLOWANCE", 0)
     refused = await refusal(fulfill(duchy, requests(duchy, body=bytes(198 * 1001))))
     assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert duchy.files("requisitions") == []

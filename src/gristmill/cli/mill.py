@@ -1,4 +1,4 @@
-"""`gristmill mill llv2`: a worker for both Liquid Legions v2 protocols, as a Job with a claimed item or a daemon."""
+"""`gristmill mill llv2` and `gristmill mill hmss`: a worker, as a Job with a claimed item or as a daemon."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from gristmill.cli import duchy_flags, flags
 from gristmill.errors import ConfigurationError, FileUnusable
 
 if TYPE_CHECKING:
+    from gristmill.blobs import BlobStore
+    from gristmill.mill.connections import Connections
+    from gristmill.mill.job import ShareShuffleServices
     from gristmill.mill.process import ClaimedItem, Mill
     from gristmill.trust.certificates import Roots
     from gristmill.trust.identity import Duchy
@@ -28,6 +31,7 @@ COMPUTATION_TYPES = {
 }
 MILLS = {
     "llv2": ("LIQUID_LEGIONS_SKETCH_AGGREGATION_V2", "REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2"),
+    "hmss": ("HONEST_MAJORITY_SHARE_SHUFFLE",),
 }
 """By the command's argument: the computation types that one executable works on."""
 SHUTDOWN_SECONDS = 25.0
@@ -36,7 +40,11 @@ HANG_EXIT_CODE = 70
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("protocol", choices=tuple(MILLS), help="llv2: Liquid Legions v2, reach-only too")
+    parser.add_argument(
+        "protocol",
+        choices=tuple(MILLS),
+        help="llv2: Liquid Legions v2, reach-only too; hmss: Honest Majority Share Shuffle",
+    )
     flags.add_tls(parser)
     flags.add_identity(parser)
     flags.add_computations_client(parser)
@@ -48,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_mill(parser)
     _add_claimed(parser)
     _add_patience(parser)
+    _add_share_shuffle(parser)
 
 
 def _add_mill(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +122,18 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_share_shuffle(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("of hmss alone")
+    group.add_argument(
+        "--protocols-setup-config",
+        type=flags.file,
+        metavar="FILE",
+        help="ProtocolsSetupConfig as textproto: this duchy's role and the other duchies'",
+    )
+    flags.add_kingdom_public_client(parser, required=False)
+    duchy_flags.add_key_encryption(parser, required=False)
+
+
 def run(arguments: argparse.Namespace) -> int:
     from gristmill.observe import logs, metrics
     from gristmill.trust.process import disable_core_dumps
@@ -176,15 +197,19 @@ def _mill(arguments: argparse.Namespace, computation_types: tuple[int, ...], sta
     kingdom_target = duchy_flags.target(flags.kingdom_system_client(arguments))
     kingdom = Kingdom(connections.kingdom(kingdom_target), duchy, mill_id)
     peers = {name: connections.peer(name, address) for name, address in targets.items()}
+    blobs, share_shuffle = duchy_flags.blobs(arguments, files), None
+    if arguments.protocol == "hmss":
+        share_shuffle = _share_shuffle(arguments, connections, roots, duchies, blobs)
     services = Services(
         duchy=duchy,
-        blobs=duchy_flags.blobs(arguments, files),
+        blobs=blobs,
         kingdom=kingdom,
         peers=Peers(peers, duchy, arguments.bytes_per_chunk),
         signer=signer,
         certificate=arguments.consent_signaling_certificate_resource_name,
         duchies=duchies,
         threads=arguments.parallelism,
+        share_shuffle=share_shuffle,
     )
     client = flags.computations_client(arguments)
     api, renewals = (
@@ -193,6 +218,36 @@ def _mill(arguments: argparse.Namespace, computation_types: tuple[int, ...], sta
     patience = Patience(arguments.retry_window, arguments.stall_timeout, arguments.maximum_attempts)
     runner = Runner(services, renewals, patience, on_hang=lambda: os._exit(HANG_EXIT_CODE))
     return Mill(api, runner, kingdom, computation_types=computation_types, lock_duration=arguments.work_lock_duration)
+
+
+def _share_shuffle(
+    arguments: argparse.Namespace,
+    connections: Connections,
+    roots: Roots,
+    duchies: Mapping[str, Duchy],
+    blobs: BlobStore,
+) -> ShareShuffleServices:
+    """What only share shuffle needs. ConfigurationError says what is missing."""
+    from gristmill.mill.certificates import Certificates
+    from gristmill.mill.job import ShareShuffleServices
+    from gristmill.mill.private_keys import PrivateKeys
+    from gristmill.protocols.setup import read_setup
+    from gristmill.trust.key_encryption import KeyEncryption
+
+    file, key_file = arguments.protocols_setup_config, arguments.key_encryption_key_file
+    for name in ("protocols_setup_config", "kingdom_public_api_target"):
+        if getattr(arguments, name) is None:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(f"{flag} must be given", cure="`gristmill mill hmss` needs it.")
+    kingdom = duchy_flags.target(flags.kingdom_public_client(arguments))
+    setup = read_setup(file, arguments.duchy_name)
+    if not setup.HasField("honest_majority_share_shuffle"):
+        raise FileUnusable(f"{file} has no honest_majority_share_shuffle", cure="Give this duchy a role in it.")
+    return ShareShuffleServices(
+        aggregator=setup.honest_majority_share_shuffle.aggregator_duchy_id,
+        certificates=Certificates(connections.kingdom(kingdom), roots, [duchy.root for duchy in duchies.values()]),
+        private_keys=PrivateKeys(blobs, KeyEncryption.read(key_file) if key_file else None),
+    )
 
 
 def _duchies(arguments: argparse.Namespace, roots: Roots) -> Mapping[str, Duchy]:

@@ -63,6 +63,7 @@ async def keep(
     limit: int,
     promise: Promise,
     what: str,
+    shortest: int = 0,
     may_be_empty: bool = False,
 ) -> Digest:
     """Write a body to the blob store and return its length and hash. Nothing stays behind when it is refused.
@@ -70,6 +71,7 @@ async def keep(
     Args:
         unit: the body must be a positive multiple of this many bytes.
         limit: the body may have this many bytes at most.
+        shortest: and this many at least, unless it may be empty.
         what: its name in messages, such as "the body of SETUP_PHASE_INPUT".
         may_be_empty: an empty body is taken if it was announced as empty.
 
@@ -98,6 +100,8 @@ async def keep(
             raise InvalidRequest(f"{what} is empty")
         if promise.length is not None and promise.length != length:
             raise InvalidRequest(f"{what} ended after {length} of {promise.length} bytes")
+        if 0 < length < shortest:
+            raise InvalidRequest(f"{what} has only {length} bytes; {shortest} is the least")
         if length % unit:
             raise InvalidRequest(f"{what} has {length} bytes, which is not a multiple of {unit}")
         if promise.sha256 is not None and not hmac.compare_digest(promise.sha256, running.digest()):

@@ -6,9 +6,11 @@ from math import isfinite
 from typing import Final
 
 from gristmill.duchy.admission import check_privacy, require
-from gristmill.errors import ComputationUnsupported
+from gristmill.duchy.offer import Offer
+from gristmill.errors import ComputationUnsupported, InvalidRequest
 from wfa.measurement.api.v2alpha.differential_privacy_pb2 import DifferentialPrivacyParams
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
+from wfa.measurement.api.v2alpha.requisition_fulfillment_service_pb2 import FulfillRequisitionRequest
 from wfa.measurement.internal.duchy.config.protocols_setup_config_pb2 import (
     LiquidLegionsV2SetupConfig,
     RoleInComputation,
@@ -25,6 +27,9 @@ from wfa.measurement.system.v1alpha.differential_privacy_pb2 import Differential
 
 P256: Final = 415
 """OpenSSL's number of the curve, the only one that the cryptography here computes on."""
+
+NOISE_ALLOWANCE: Final = 2**20
+"""Registers beyond the sketch's size that a data provider may add as noise of its own."""
 
 _Details = (
     LiquidLegionsSketchAggregationV2.ComputationDetails | ReachOnlyLiquidLegionsSketchAggregationV2.ComputationDetails
@@ -112,3 +117,11 @@ def _fill_reach(details: _Details, params: DifferentialPrivacyParams, what: str)
 
 def _copy(params: DifferentialPrivacyParams | SystemPrivacyParams, into: object) -> None:
     into.epsilon, into.delta = params.epsilon, params.delta  # type: ignore[attr-defined]
+
+
+def read_offer(details: _Details, header: FulfillRequisitionRequest.Header, unit: int) -> Offer:
+    """An encrypted sketch, as big as the computation's parameters allow. InvalidRequest: another protocol's header."""
+    if header.WhichOneof("protocol") is not None:
+        raise InvalidRequest("header.protocol must not be set for Liquid Legions")
+    longest = (details.parameters.sketch_parameters.size + NOISE_ALLOWANCE) * unit
+    return Offer(what="the encrypted sketch", unit=unit, longest=longest, may_be_empty=True)

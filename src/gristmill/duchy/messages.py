@@ -25,10 +25,7 @@ class Announced:
     message: int
     name: str
     unit: int
-
-    @property
-    def limit(self) -> int:
-        return self.unit * MOST_UNITS
+    limit: int
 
 
 def read_header(header: control.AdvanceComputationRequest.Header, computation_id: str) -> Announced:
@@ -51,4 +48,6 @@ def read_header(header: control.AdvanceComputationRequest.Header, computation_id
         raise InvalidRequest(
             f"header.{member}.description is {description}, which is none of this protocol's messages"
         ) from None
-    return Announced(computation_id, wire.number, description, message.name, protocol.units[message])
+    unit = protocol.units[message]
+    limit = protocol.limits.get(message, unit * MOST_UNITS)
+    return Announced(computation_id, wire.number, description, message.name, unit, limit)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from gristmill.blobs import requisition_key
-from gristmill.duchy import bodies, names
+from gristmill.duchy import bodies, liquid_legions, names, share_shuffle
+from gristmill.duchy.offer import Offer
 from gristmill.duchy.pacing import Pace
 from gristmill.duchy.status import Context, metadata
 from gristmill.errors import GristmillError, InvalidRequest, NotFound, PermissionDenied, PreconditionFailed, Unavailable
@@ -33,7 +34,6 @@ from wfa.measurement.system.v1alpha import requisitions_service_pb2 as system
 
 if TYPE_CHECKING:
     from gristmill.blobs import BlobStore, Digest
-    from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken, RequisitionMetadata
     from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsAsyncStub
     from wfa.measurement.system.v1alpha.computations_service_pb2_grpc import (
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 log = logger("requisition-fulfillment")
 
 API_VERSION: Final = "v2alpha"
-NOISE_ALLOWANCE: Final = 2**20
-"""Registers beyond the sketch's size that a data provider may add as noise of its own."""
 
 PASSED = frozenset(code for code in grpc.StatusCode if code is not grpc.StatusCode.OK)
 """The kingdom's status reaches the data provider as it is: FAILED_PRECONDITION, ABORTED for an old etag, and so on."""
@@ -95,25 +93,26 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
         token = await self._expecting(key)
         requisition = _find(token, key)
         verify(token, requisition, header)
+        offer = read_offer(token, requisition, header, self._duchy)
         told = log.bind(computation=token.global_computation_id, requisition=requisition_id, data_provider=caller)
         chunks = _chunks(stream)
         if requisition.path:
             told.info("kept before, resuming with the kingdom")
             await bodies.drop(chunks)
         else:
-            unit, limit = expected_size(token.computation_details)
             path = f"{self._duchy}/{token.global_computation_id}/{requisition_id}/{token_hex(8)}"
             digest = await bodies.keep(
                 self._blobs,
                 requisition_key(path),
-                chunks,
-                unit=unit,
-                limit=limit,
+                offer.checked(chunks),
+                unit=offer.unit,
+                shortest=offer.shortest,
+                limit=offer.longest,
                 promise=promise,
-                what="the encrypted sketch",
-                may_be_empty=True,  # nobody was seen, and the data provider says so
+                what=offer.what,
+                may_be_empty=offer.may_be_empty,
             )
-            await self._record(token, key, path, digest)
+            await self._record(token, key, path, digest, offer)
             told.info("kept", bytes=digest.length)
         await self._tell_kingdom(token.global_computation_id, requisition_id, header)
         told.info("fulfilled")
@@ -134,12 +133,18 @@ class RequisitionFulfillment(RequisitionFulfillmentServicer):
             raise _internal(error) from None
         return response.token
 
-    async def _record(self, token: ComputationToken, key: ExternalRequisitionKey, path: str, digest: Digest) -> None:
+    async def _record(
+        self, token: ComputationToken, key: ExternalRequisitionKey, path: str, digest: Digest, offer: Offer
+    ) -> None:
         """Record the blob; remove it where that is certainly refused, or where another upload was recorded first."""
         try:
             response = await self._computations.RecordRequisitionFulfillment(
                 computations.RecordRequisitionFulfillmentRequest(
-                    token=token, key=key, blob_path=path, public_api_version=API_VERSION
+                    token=token,
+                    key=key,
+                    blob_path=path,
+                    public_api_version=API_VERSION,
+                    protocol_details=offer.recorded,
                 ),
                 timeout=self._timeout,
                 metadata=(("gristmill-length", str(digest.length)), ("gristmill-sha256", digest.sha256.hex())),
@@ -191,7 +196,6 @@ def verify(
     Raises:
         PreconditionFailed: the nonce is not the one that the measurement consumer committed to, the API version is
             unknown, or the data can no longer be taken.
-        InvalidRequest: the header carries another protocol's fields.
     """
     details = token.computation_details
     if details.kingdom_computation.public_api_version != API_VERSION:
@@ -206,17 +210,24 @@ def verify(
         nonce_hashes=MeasurementSpec.FromString(details.kingdom_computation.measurement_spec).nonce_hashes,
     )
     protocol, role = registry.of(details), registry.role(details)
-    if header.WhichOneof("protocol") is not None:
-        raise InvalidRequest(f"header.protocol must not be set for {protocol.name}")
     stage = derive.stage_from_wire(protocol, *registry.stage_of(token.computation_stage))
     if not requisition.path and stage not in derive.takes_requisitions(protocol, role):
         raise PreconditionFailed(f"the computation is in {stage.name} and takes no data any more")
 
 
-def expected_size(details: ComputationDetails) -> tuple[int, int]:
-    """In bytes: what a requisition of this computation is a sequence of, and how much it may be at most."""
-    unit = registry.of(details).requisition_unit
-    return unit, (registry.part(details).parameters.sketch_parameters.size + NOISE_ALLOWANCE) * unit
+def read_offer(
+    token: ComputationToken,
+    requisition: RequisitionMetadata,
+    header: public.FulfillRequisitionRequest.Header,
+    duchy: str,
+) -> Offer:
+    """What the data provider offers, by the computation's protocol. InvalidRequest: another protocol's fields."""
+    details = token.computation_details
+    if registry.member(details) == "honest_majority_share_shuffle":
+        fulfilling = requisition.details.external_fulfilling_duchy_id
+        return share_shuffle.read_offer(registry.part(details), header, duchy=duchy, fulfilling=fulfilling)
+    protocol = registry.of(details)
+    return liquid_legions.read_offer(registry.part(details), header, protocol.requisition_unit)
 
 
 def _find(token: ComputationToken, key: ExternalRequisitionKey) -> RequisitionMetadata:

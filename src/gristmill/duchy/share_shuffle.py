@@ -5,10 +5,13 @@ Share shuffle specification, "Parameters" and "Addenda": what the existing syste
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Final
 
 from gristmill.duchy import names
 from gristmill.duchy.admission import check_privacy, require
+from gristmill.duchy.offer import Offer, as_they_are
 from gristmill.errors import ComputationUnsupported, InvalidRequest
 from gristmill.protocols.share_shuffle import SHARE_SHUFFLE
 from wfa.measurement.api.v2alpha.differential_privacy_pb2 import DifferentialPrivacyParams
@@ -20,6 +23,7 @@ from wfa.measurement.internal.duchy.protocol.honest_majority_share_shuffle_pb2 i
 from wfa.measurement.internal.duchy.requisition_details_pb2 import RequisitionDetails
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
+_MEMBER: Final = "honest_majority_share_shuffle"
 LEAST_EPSILON: Final = 1e-6
 MOST_ENTRIES: Final = 2**31 - 1
 """Of a frequency vector: a population is smaller."""
@@ -111,50 +115,63 @@ def _is_prime(number: int) -> bool:
     return number > 1 and all(number % divisor for divisor in range(2, int(number**0.5) + 1))
 
 
-class Share(NamedTuple):
-    """What a data provider announces: what is recorded of it, and the least and the greatest size of the body."""
-
-    recorded: Recorded
-    shortest: int
-    longest: int
-
-
-def announced_share(header: Header, modulus: int, *, duchy: str, fulfilling: str) -> Share:
-    """The share that the header announces.
+def read_offer(
+    details: HonestMajorityShareShuffle.ComputationDetails, header: Header, *, duchy: str, fulfilling: str
+) -> Offer:
+    """The share that the header announces, for a requisition that the kingdom has `fulfilling` store.
 
     Raises InvalidRequest: the header carries no or another protocol's fields, no seed, no certificate of the calling
-    data provider, no number of registers; or the kingdom has another duchy store this requisition.
+    data provider, no number of registers; or another duchy stores this requisition.
     """
-    if header.WhichOneof("protocol") != "honest_majority_share_shuffle":
-        raise InvalidRequest("header.honest_majority_share_shuffle is not set")
+    if header.WhichOneof("protocol") != _MEMBER:
+        raise InvalidRequest(f"header.{_MEMBER} is not set")
     if fulfilling != duchy:
         raise InvalidRequest(
             f"this requisition is fulfilled at {fulfilling or 'no duchy'}, not at {duchy}",
-            cure="send the share to the duchy whose entry in the requisition has no public key",
+            cure="Send the share to the duchy whose entry in the requisition has no public key.",
         )
-    share = header.honest_majority_share_shuffle
-    where = "header.honest_majority_share_shuffle"
+    share, modulus = header.honest_majority_share_shuffle, details.parameters.ring_modulus
     if not 0 < len(share.secret_seed.ciphertext) <= LONGEST_SEED:
-        raise InvalidRequest(f"{where}.secret_seed is not set, or longer than {LONGEST_SEED} bytes")
+        raise InvalidRequest(f"header.{_MEMBER}.secret_seed is not set, or longer than {LONGEST_SEED} bytes")
     if not 0 < share.register_count <= MOST_ENTRIES:
-        raise InvalidRequest(f"{where}.register_count is {share.register_count}, not in 1 to {MOST_ENTRIES}")
+        raise InvalidRequest(f"header.{_MEMBER}.register_count is {share.register_count}, not in 1 to {MOST_ENTRIES}")
     owner, _ = names.parse_provider_certificate(share.data_provider_certificate)
     if owner != names.parse_requisition(header.name)[0]:
-        raise InvalidRequest(f"{where}.data_provider_certificate is another data provider's")
-    recorded = Recorded(
-        honest_majority_share_shuffle=Recorded.HonestMajorityShareShuffle(
-            secret_seed_ciphertext=share.secret_seed.ciphertext,
-            register_count=share.register_count,
-            data_provider_certificate=share.data_provider_certificate,
-        )
-    )
-    longest = share.register_count * _varint_bytes(modulus - 1)
-    return Share(
-        recorded,
-        shortest=1 + _varint_bytes(share.register_count) + share.register_count,
-        longest=1 + _varint_bytes(longest) + longest,
+        raise InvalidRequest(f"header.{_MEMBER}.data_provider_certificate is another data provider's")
+    shortest, longest = (_message(share.register_count * size) for size in (1, len(_varint(modulus - 1))))
+    return Offer(
+        what="the share",
+        unit=1,
+        shortest=len(shortest) + share.register_count,
+        longest=len(longest) + share.register_count * len(_varint(modulus - 1)),
+        recorded=Recorded(
+            honest_majority_share_shuffle=Recorded.HonestMajorityShareShuffle(
+                secret_seed_ciphertext=share.secret_seed.ciphertext,
+                register_count=share.register_count,
+                data_provider_certificate=share.data_provider_certificate,
+            )
+        ),
+        checked=partial(_checked, beginning=shortest, modulus=modulus) if modulus <= 128 else as_they_are,
     )
 
 
-def _varint_bytes(number: int) -> int:
-    return max(1, -(-number.bit_length() // 7))
+async def _checked(chunks: AsyncIterator[bytes], *, beginning: bytes, modulus: int) -> AsyncIterator[bytes]:
+    """A vector whose entries have one byte each is looked into on its way; the shuffle phase does so with all."""
+    allowed = bytes(range(modulus))
+    async for chunk in chunks:
+        expected, beginning = beginning[: len(chunk)], beginning[len(chunk) :]
+        if not chunk.startswith(expected):
+            raise InvalidRequest("the share is no FrequencyVector with as many entries as header says")
+        if chunk[len(expected) :].translate(None, delete=allowed):
+            raise InvalidRequest(f"the share has an entry that is not less than the ring modulus {modulus}")
+        yield chunk
+
+
+def _message(length: int) -> bytes:
+    """How a FrequencyVector with `length` bytes of packed entries begins."""
+    return b"\x0a" + _varint(length)
+
+
+def _varint(number: int) -> bytes:
+    groups = [number >> shift & 0x7F for shift in range(0, max(1, number.bit_length()), 7)]
+    return bytes(group | 0x80 for group in groups[:-1]) + bytes(groups[-1:])

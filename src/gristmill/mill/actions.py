@@ -7,16 +7,18 @@ from contextlib import contextmanager
 
 from gristmill import _native as native
 from gristmill.errors import MAKE_ROOM, NO_ROOM, BadInput, BlobUnavailable, CryptographyFault, StorageFull
-from gristmill.mill import llv2, reach_only
+from gristmill.mill import llv2, reach_only, share_shuffle
 from gristmill.mill.job import Actions, Job
 from gristmill.protocols import registry
 from gristmill.protocols.llv2 import LLV2
 from gristmill.protocols.reach_only import REACH_ONLY
+from gristmill.protocols.share_shuffle import SHARE_SHUFFLE
 from gristmill.protocols.table import Work
 
 ACTIONS: Mapping[int, Actions] = {
     LLV2.number: llv2.ACTIONS,
     REACH_ONLY.number: reach_only.ACTIONS,
+    SHARE_SHUFFLE.number: share_shuffle.ACTIONS,
 }
 """By computation type. Whoever adds a protocol, adds it here."""
 

@@ -16,14 +16,26 @@ from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 if TYPE_CHECKING:
     from gristmill.blobs import BlobStore
     from gristmill.mill.activity import Activity
+    from gristmill.mill.certificates import Certificates
     from gristmill.mill.claims import Claim
     from gristmill.mill.kingdom import Kingdom
     from gristmill.mill.peers import Peers
+    from gristmill.mill.private_keys import PrivateKeys
     from gristmill.protocols.table import Seat, Stage, Work
     from gristmill.trust.identity import Duchy
     from gristmill.trust.signatures import Signer
     from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken, RequisitionMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class ShareShuffleServices:
+    """What only the stages of share shuffle use."""
+
+    aggregator: str
+    """From the protocols setup: a worker's computation does not name it."""
+    certificates: Certificates
+    private_keys: PrivateKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class Services:
     """The signer's certificate at the kingdom, `duchies/{duchy}/certificates/{id}`."""
     duchies: Mapping[str, Duchy]
     threads: int
+    share_shuffle: ShareShuffleServices | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from gristmill.mill.peers import Parcel
 from gristmill.observe import metrics
 from gristmill.observe.logs import logger
 from gristmill.protocols import derive, registry
+from gristmill.protocols.share_shuffle import name_aggregator
 from gristmill.protocols.table import Need, Send, Wait, Work, sends
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
@@ -57,6 +58,8 @@ def work(claim: Claim, services: Services, effort: Effort) -> None:
     if job.row.delivers is None:
         with translating(job):
             actions.of(job).acts[job.row.action](job)
+    elif job.row.repeatable:
+        _make_and_send(job, effort)
     else:
         output = _kept(job, effort)
         _deliver(job, output, effort)
@@ -73,6 +76,8 @@ def _job(claim: Claim, services: Services) -> Job:
         seat = registry.seat_so_far(details, services.duchy)
     except PreconditionFailed as error:
         raise ParticipationInvalid(error.message, cure=error.cure) from error
+    if services.share_shuffle is not None:
+        seat = name_aggregator(seat, services.share_shuffle.aggregator)
     computation_type, number = registry.stage_of(claim.token.computation_stage)
     try:
         row = derive.row_of(seat, derive.stage_from_wire(seat.protocol, computation_type, number))
@@ -91,6 +96,8 @@ def _kept(job: Job, effort: Effort) -> Output:
     kept = job.claim.kept()
     if kept is None:
         made = job.claim.made or _make(job, effort)
+        if job.claim.lease is None and not job.seat.protocol.output_blobs:
+            return made  # an existing internal API has no place for it: a retry makes it anew, as existing mills do
         recorded = job.claim.record_output(_output_id(job), made)
         if recorded.path != made.path:
             job.services.blobs.delete(computation_key(made.path))
@@ -98,6 +105,16 @@ def _kept(job: Job, effort: Effort) -> Output:
     if job.row.action in actions.of(job).find_reach and kept.reach is None:
         return _with_reach(job, kept, effort)
     return kept
+
+
+def _make_and_send(job: Job, effort: Effort) -> None:
+    """For what is the same every time: nothing is kept, and secrets in it stay no longer than they are sent."""
+    send = sends(job.row)
+    if send is None:
+        raise PermanentFailure(f"{job.stage.name} makes something anew each time, but sends it to nobody")
+    with _opened(job) as ready, job.services.blobs.write(computation_key(_new_path(job))) as scratch:
+        _compute(ready, scratch.path, effort)
+        _send(job, send, scratch.path, digest_of(scratch.path), effort)
 
 
 def _make(job: Job, effort: Effort) -> Output:
@@ -189,6 +206,9 @@ def _requisition_paths(job: Job) -> list[str]:
 
 
 def _output_id(job: Job) -> int:
+    """Of the stage's output blob; where the wire lists none, the one after those that it lists."""
+    if not job.seat.protocol.output_blobs:
+        return len(job.token.blobs)
     outputs = [blob.blob_id for blob in job.token.blobs if blob.dependency_type == OUTPUT]
     if len(outputs) != 1:
         raise RecordIncomplete(f"{job.stage.name} has {len(outputs)} output blobs instead of 1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gristmill.protocols import table
-from gristmill.protocols.table import Fact, Need, Participant, Protocol, Result, Ring, Role, Send, Wait, Work
+from gristmill.protocols.table import Fact, Need, Participant, Protocol, Result, Ring, Role, Seat, Send, Wait, Work
 from gristmill.protocols.wire import Wire
 
 
@@ -38,6 +38,12 @@ SHARE_SHUFFLE = Protocol(
     stages=Stage,
     messages=Message,
     units=dict.fromkeys(Message, 1),
+    limits={
+        M.SHUFFLE_PHASE_INPUT_ONE: 64 * 2**20,
+        M.SHUFFLE_PHASE_INPUT_TWO: 64 * 2**20,
+        # A population has less than 2^31 people, and an entry below any ring modulus takes at most five bytes.
+        M.AGGREGATION_PHASE_INPUT: 12 * 2**30,
+    },
     output_blobs=False,
     paths={
         FIRST: (
@@ -83,6 +89,13 @@ def _ring(part: Any, me: Participant) -> Ring:
     first, second = (*part.non_aggregators, "", "")[:2]
     aggregator = me.duchy if me.role is AGGREGATOR else ""
     return (Participant(first, FIRST), Participant(second, SECOND), Participant(aggregator, AGGREGATOR))
+
+
+def name_aggregator(seat: Seat, duchy: str) -> Seat:
+    """The seat in a ring whose aggregator has this name, which the details of a worker lack."""
+    if seat.protocol is not SHARE_SHUFFLE or seat.me.role is AGGREGATOR:
+        return seat
+    return seat._replace(ring=(*seat.ring[:2], Participant(duchy, AGGREGATOR)))
 
 
 WIRE = Wire(

@@ -14,7 +14,7 @@ Every table makes that one run, in rings of several sizes, when it is created.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, Flag
 from functools import cache
 from itertools import pairwise
@@ -109,6 +109,8 @@ class Protocol:
     """By role, in ring order."""
     units: Mapping[Message, int]
     """The size in bytes of what a message is a sequence of; 1 where it is of one piece."""
+    limits: Mapping[Message, int] = field(default_factory=dict)
+    """The greatest size in bytes of messages that are of one piece."""
     requisition_unit: int = 1
     """The same of what a data provider hands in."""
     many: Role | None = None
