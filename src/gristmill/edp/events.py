@@ -108,8 +108,7 @@ class Events:
 
 def vid(text: str, population: Population | None = None) -> int:
     """The VID of an ID, by the rule at the top of this module; ValueError for a number that is no ID."""
-    if _is_vid(text):
-        number = int(text)
+    if _INTEGER.fullmatch(text) and (number := int(text)) <= _LARGEST_VID:
         if population is not None and number not in population:
             raise ValueError(f"is outside the population {population}")
         return number
@@ -127,10 +126,6 @@ def microseconds(time: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _is_vid(text: str) -> bool:
-    return bool(_INTEGER.fullmatch(text)) and int(text) <= _LARGEST_VID
-
-
 def _vid(text: str, place: str, file: EventFile) -> int:
     try:
         number = vid(text, file.population)
@@ -140,7 +135,7 @@ def _vid(text: str, place: str, file: EventFile) -> int:
             f"{place} of {file.path}: the {file.id_column} {error}",
             cure=f"Write IDs as {integers}, or as text that is no number and has no space around it.",
         ) from None
-    if file.integer_ids and not _is_vid(text):
+    if file.integer_ids and str(number) != text:
         raise EventsInvalid(
             f"{place} of {file.path}: the {file.id_column} is not an integer from 0 to 2^63 - 1",
             cure="Mend the ID, or leave out --integer-ids: then text is hashed.",

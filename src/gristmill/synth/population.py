@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 from gristmill.errors import ConfigurationError
 
 DEVICES: Final = (("phone", 0.55), ("tv", 0.8), ("desktop", 1.0))
 """Names and cumulative shares of the column to filter by."""
 LARGEST_MEAN: Final = 100.0
+_DAY: Final = 86_400
 
 Draw = Callable[[random.Random], int]
 """How often a publisher that reaches a person at all shows the campaign: 1 or more."""
@@ -34,7 +36,7 @@ class Population:
         overlap: probability that a further publisher reaches a person, for each of them.
         frequency: events of a person at a publisher: `constant:N`, `uniform:LOW:HIGH`, `geometric:MEAN` or
             `poisson:MEAN` (of 1 plus a Poisson number).
-        start, days: events are spread evenly over this time, in whole seconds.
+        start, days: events are spread evenly over this time, in whole seconds; the start is one, in UTC.
         text_ids: `person-17` instead of 17.
     """
 
@@ -65,8 +67,7 @@ class Population:
         return tuple(f"publisher{number}" for number in range(1, self.publishers + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A publisher showed the campaign to a person."""
 
     publisher: str
@@ -91,7 +92,8 @@ def events(population: Population, exact: Exact) -> Iterator[Event]:
     generator = random.Random(population.seed)  # noqa: S311 (nothing is kept secret by it)
     often = draw(population.frequency)
     names = population.names()
-    seconds = population.days * 86_400
+    seconds = population.days * _DAY
+    time_of = _clock(population.start, population.days)
     for number in range(1, population.people + 1):
         person = f"person-{number}" if population.text_ids else str(number)
         first = int(generator.random() * len(names))
@@ -104,10 +106,29 @@ def events(population: Population, exact: Exact) -> Iterator[Event]:
             exact.events[name] += count
             times += count
             for _ in range(count):
-                time = population.start + timedelta(seconds=int(generator.random() * seconds))
-                yield Event(name, person, time.isoformat(), _device(generator.random()))
+                time = time_of(int(generator.random() * seconds))
+                yield Event(name, person, time, _device(generator.random()))
         exact.reach += 1
         exact.frequency[times] += 1
+
+
+def _clock(start: datetime, days: int) -> Callable[[int], str]:
+    """Seconds after the start as ISO 8601, from tables of days and times of day: there may be millions of events."""
+    midnight = datetime(start.year, start.month, start.day, tzinfo=start.tzinfo)
+    since = int((start - midnight).total_seconds())
+    dates = [(midnight + timedelta(days=day)).strftime("%Y-%m-%d") for day in range(days + (since > 0))]
+    times, zone = _times_of_day(), start.isoformat()[len("2024-01-01T00:00:00") :]
+
+    def text(seconds: int) -> str:
+        day, second = divmod(since + seconds, _DAY)
+        return dates[day] + times[second] + zone
+
+    return text
+
+
+@cache
+def _times_of_day() -> list[str]:
+    return [f"T{hour:02}:{minute:02}:{second:02}" for hour in range(24) for minute in range(60) for second in range(60)]
 
 
 def draw(distribution: str) -> Draw:
