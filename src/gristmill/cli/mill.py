@@ -32,6 +32,11 @@ COMPUTATION_TYPES = {
 MILLS = {
     "llv2": ("LIQUID_LEGIONS_SKETCH_AGGREGATION_V2", "REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2"),
     "hmss": ("HONEST_MAJORITY_SHARE_SHUFFLE",),
+    "all": (
+        "LIQUID_LEGIONS_SKETCH_AGGREGATION_V2",
+        "REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2",
+        "HONEST_MAJORITY_SHARE_SHUFFLE",
+    ),
 }
 """By the command's argument: the computation types that one executable works on."""
 SHUTDOWN_SECONDS = 25.0
@@ -43,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "protocol",
         choices=tuple(MILLS),
-        help="llv2: Liquid Legions v2, reach-only too; hmss: Honest Majority Share Shuffle",
+        help="llv2: Liquid Legions v2, reach-only too; hmss: Honest Majority Share Shuffle; all: these",
     )
     flags.add_tls(parser)
     flags.add_identity(parser)
@@ -123,7 +128,7 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_share_shuffle(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("of hmss alone")
+    group = parser.add_argument_group("for share shuffle: the first two are required by hmss and all")
     group.add_argument(
         "--protocols-setup-config",
         type=flags.file,
@@ -198,7 +203,7 @@ def _mill(arguments: argparse.Namespace, computation_types: tuple[int, ...], sta
     kingdom = Kingdom(connections.kingdom(kingdom_target), duchy, mill_id)
     peers = {name: connections.peer(name, address) for name, address in targets.items()}
     blobs, share_shuffle = duchy_flags.blobs(arguments, files), None
-    if arguments.protocol == "hmss":
+    if "HONEST_MAJORITY_SHARE_SHUFFLE" in MILLS[arguments.protocol]:
         share_shuffle = _share_shuffle(arguments, connections, roots, duchies, blobs)
     services = Services(
         duchy=duchy,
@@ -238,7 +243,7 @@ def _share_shuffle(
     for name in ("protocols_setup_config", "kingdom_public_api_target"):
         if getattr(arguments, name) is None:
             flag = f"--{name.replace('_', '-')}"
-            raise ConfigurationError(f"{flag} must be given", cure="`gristmill mill hmss` needs it.")
+            raise ConfigurationError(f"{flag} must be given", cure=f"`gristmill mill {arguments.protocol}` needs it.")
     kingdom = duchy_flags.target(flags.kingdom_public_client(arguments))
     setup = read_setup(file, arguments.duchy_name)
     if not setup.HasField("honest_majority_share_shuffle"):
