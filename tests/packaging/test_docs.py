@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -59,3 +61,9 @@ def test_every_flag_that_is_named_exists(page: str) -> None:
 def test_every_command_is_named_in_the_readme() -> None:
     readme = (DOCS.parent / "README.md").read_text()
     assert {command for command in COMMANDS if command not in readme} == set()
+
+
+def test_the_stages_on_the_protocols_pages_are_those_of_the_tables() -> None:
+    root = DOCS.parent
+    checked = subprocess.run([sys.executable, "tools/stages.py", "--check"], cwd=root, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
