@@ -7,24 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from protocol.noise_counts import register_noise_counts, tuple_noise_counts
+from protocol.noise_counts import index_noise_counts, register_noise_counts, tuple_noise_counts
 from protocol.recorded import SkippedError, Stage
 from reference import curve
 from reference.curve import Affine
 from reference.el_gamal import combine_public_keys
 from reference.noise import Baseline, Privacy, RegisterNoise, TupleNoise
-from reference.sketch import Register
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A stage function's name, its input (`own` and `received`, or `data`), its parameters and its randomness."""
+    """A stage function's name, its input, its parameters and its randomness.
+
+    The input is `own` and `received`, or `data`; in the reach-only protocol `registers` and `excessive_noise`.
+    """
 
     function: str
     inputs: Mapping[str, bytes]
     parameters: Mapping[str, Any]
     scalars: tuple[int, ...] = ()
     counts: tuple[int, ...] = ()
+    protocol: str = "llv2"
 
 
 def call_of(stage: Stage) -> Call:
@@ -35,12 +38,9 @@ def call_of(stage: Stage) -> Call:
 
 
 def _mechanism(request: Any) -> str:
-    return str(
-        type(request)
-        .DESCRIPTOR.fields_by_name["noise_mechanism"]
-        .enum_type.values_by_number[request.noise_mechanism]
-        .name
-    )
+    values = type(request).DESCRIPTOR.fields_by_name["noise_mechanism"].enum_type.values_by_number
+    name = str(values[request.noise_mechanism].name)
+    return "GEOMETRIC" if name.endswith("UNSPECIFIED") else name
 
 
 def _privacy(parameters: Any) -> Privacy:
@@ -53,6 +53,29 @@ def _tuple_noise(request: Any, name: str = "noise_parameters") -> TupleNoise | N
         return None
     privacy = _privacy(parameters.dp_params)
     return TupleNoise(_mechanism(request), parameters.contributors_count, parameters.maximum_frequency, privacy)
+
+
+def _register_noise(request: Any, group_floor: int = 0) -> RegisterNoise | None:
+    parameters = request.noise_parameters
+    if not request.HasField("noise_parameters") or not parameters.HasField("dp_params"):
+        return None
+    privacy = parameters.dp_params
+    return RegisterNoise(
+        _mechanism(request),
+        parameters.contributors_count,
+        parameters.total_sketches_count,
+        _privacy(privacy.blind_histogram),
+        _privacy(privacy.noise_for_publisher_noise),
+        _privacy(privacy.global_reach_dp_noise),
+        group_floor,
+    )
+
+
+def _reach_baseline(request: Any) -> Baseline | None:
+    reach = request.reach_dp_noise_baseline
+    if not request.HasField("reach_dp_noise_baseline") or not reach.HasField("global_reach_dp_noise"):
+        return None
+    return Baseline(_mechanism(request), reach.contributors_count, _privacy(reach.global_reach_dp_noise))
 
 
 def _secret_key(request: Any) -> int:
@@ -70,20 +93,11 @@ def _public_key(key: Any, what: str) -> Affine:
 
 def _setup(stage: Stage) -> Call:
     request, parameters = stage.request, stage.request.noise_parameters
-    noise, key = None, None
+    noise, key = _register_noise(request), None
     counts: tuple[int, ...] = ()
     if parameters.composite_el_gamal_public_key.element:
         key = curve.decode(parameters.composite_el_gamal_public_key.element)
-    if request.HasField("noise_parameters") and parameters.HasField("dp_params"):
-        privacy = parameters.dp_params
-        noise = RegisterNoise(
-            _mechanism(request),
-            parameters.contributors_count,
-            parameters.total_sketches_count,
-            _privacy(privacy.blind_histogram),
-            _privacy(privacy.noise_for_publisher_noise),
-            _privacy(privacy.global_reach_dp_noise),
-        )
+    if noise is not None:
         key = _public_key(parameters.composite_el_gamal_public_key, "composite")
         counts = register_noise_counts(stage.response.combined_register_vector, noise, key, stage.scalars)
     inputs = {"own": request.requisition_register_vector, "received": request.combined_register_vector}
@@ -136,10 +150,7 @@ def _decrypt_flags(stage: Stage) -> Call:
 
 
 def _estimate_reach(stage: Stage) -> Call:
-    request, baseline = stage.request, None
-    reach = request.reach_dp_noise_baseline
-    if request.HasField("reach_dp_noise_baseline") and reach.HasField("global_reach_dp_noise"):
-        baseline = Baseline(_mechanism(request), reach.contributors_count, _privacy(reach.global_reach_dp_noise))
+    request = stage.request
     settings = {
         "secret_key": _secret_key(request),
         "public_key": _public_key(request.composite_el_gamal_public_key, "composite"),
@@ -147,7 +158,7 @@ def _estimate_reach(stage: Stage) -> Call:
         "decay_rate": request.sketch_parameters.decay_rate,
         "sketch_size": request.sketch_parameters.size,
         "sampling_width": request.vid_sampling_interval_width,
-        "reach_baseline": baseline,
+        "reach_baseline": _reach_baseline(request),
         "noise": _tuple_noise(request, "frequency_noise_parameters"),
     }
     return Call("estimate_reach", {"data": request.flag_count_tuples}, settings, stage.scalars)
@@ -171,6 +182,47 @@ def _estimate_frequency(stage: Stage) -> Call:
     return Call("estimate_frequency", {"data": request.same_key_aggregator_matrix}, settings)
 
 
+# Requests of the reach-only protocol to calls
+
+
+def _reach_only_call(
+    stage: Stage, function: str, settings: Mapping[str, Any], counts: tuple[int, ...] = (), *, draws: bool = True
+) -> Call:
+    request, scalars = stage.request, stage.scalars if draws else ()
+    inputs = {
+        "registers": request.combined_register_vector,
+        "excessive_noise": request.serialized_excessive_noise_ciphertext,
+    }
+    return Call(function, inputs, settings, scalars, counts, "reach_only")
+
+
+def _reach_only_setup(stage: Stage) -> Call:
+    request, noise = stage.request, _register_noise(stage.request, group_floor=1)
+    key = _public_key(request.composite_el_gamal_public_key, "composite")
+    counts: tuple[int, ...] = ()
+    if noise is not None:
+        counts = index_noise_counts(stage.response.combined_register_vector, noise, key, stage.scalars)
+    return _reach_only_call(stage, "setup", {"public_key": key, "noise": noise}, counts)
+
+
+def _reach_only_blind_registers(stage: Stage) -> Call:
+    return _reach_only_call(stage, "blind_registers", {"secret_key": _secret_key(stage.request)})
+
+
+def _reach_only_estimate_reach(stage: Stage) -> Call:
+    request = stage.request
+    settings = {
+        "secret_key": _secret_key(request),
+        "decay_rate": request.sketch_parameters.decay_rate,
+        "sketch_size": request.sketch_parameters.size,
+        "sampling_width": request.vid_sampling_interval_width,
+        "reach_baseline": _reach_baseline(request),
+        "noise": _register_noise(request, group_floor=1),
+    }
+    # The original makes keys that it does not use.
+    return _reach_only_call(stage, "estimate_reach", settings, draws=False)
+
+
 _CALLS: dict[str, Callable[[Stage], Call]] = {
     "CompleteSetupPhaseRequest": _setup,
     "CompleteExecutionPhaseOneRequest": _blind_registers,
@@ -179,34 +231,35 @@ _CALLS: dict[str, Callable[[Stage], Call]] = {
     "CompleteExecutionPhaseTwoAtAggregatorRequest": _estimate_reach,
     "CompleteExecutionPhaseThreeRequest": _decrypt_counts,
     "CompleteExecutionPhaseThreeAtAggregatorRequest": _estimate_frequency,
+    "CompleteReachOnlySetupPhaseRequest": _reach_only_setup,
+    "CompleteReachOnlyExecutionPhaseRequest": _reach_only_blind_registers,
+    "CompleteReachOnlyExecutionPhaseAtAggregatorRequest": _reach_only_estimate_reach,
 }
 
 
 # The data providers' part
 
 
-def encryption_calls(run: Mapping[str, Any]) -> list[tuple[str, Call, bytes]]:
+def encryption_calls(run: Mapping[str, Any], protocol: str) -> list[tuple[str, Call, bytes]]:
     """(role, call, recorded sketch) for each data provider whose scalars the file has."""
     scalars = run.get("sketch_encryption_random_scalars")
     if not scalars or not run.get("plain_sketches"):
         return []
     element = run.get("combined_public_key_element")
     elements = [element] if element else [key["element"] for key in run["duchy_keys"]]
-    key = combine_public_keys([curve.decode(bytes.fromhex(each)) for each in elements])
-    calls = []
-    for number, (drawn, sketch, registers) in enumerate(
-        zip(scalars, run["encrypted_sketches"], run["plain_sketches"], strict=True), start=1
-    ):
-        settings = {
-            "registers": [_register(each) for each in registers],
-            "public_key": key,
-            "maximum_frequency": run["config"]["maximum_frequency"],
-        }
-        call = Call("encrypt_sketch", {}, settings, tuple(int(scalar, 16) for scalar in drawn))
-        calls.append((f"edp{number}", call, bytes.fromhex(sketch)))
-    return calls
+    settings: dict[str, Any] = {"public_key": combine_public_keys([curve.decode(bytes.fromhex(e)) for e in elements])}
+    if protocol == "llv2":
+        settings["maximum_frequency"] = run["config"]["maximum_frequency"]
+    sketches = zip(scalars, run["encrypted_sketches"], run["plain_sketches"], strict=True)
+    return [
+        (f"edp{number}", _encryption(protocol, settings, registers, drawn), bytes.fromhex(sketch))
+        for number, (drawn, sketch, registers) in enumerate(sketches, start=1)
+    ]
 
 
-def _register(values: Sequence[int]) -> Register:
-    index, key, frequency = values
-    return index, key, frequency
+def _encryption(
+    protocol: str, settings: Mapping[str, Any], plain: Sequence[Sequence[int]], scalars: Sequence[str]
+) -> Call:
+    registers = [tuple(each) if protocol == "llv2" else each[0] for each in plain]
+    drawn = tuple(int(scalar, 16) for scalar in scalars)
+    return Call("encrypt_sketch", {}, {"registers": registers, **settings}, drawn, protocol=protocol)

@@ -54,6 +54,25 @@ def register_noise_counts(
     return (*(sizes[size] for size in range(1, noise.sketches + 1)), publisher, reach)
 
 
+def index_noise_counts(
+    output: bytes, noise: RegisterNoise, public_key: Affine, scalars: Sequence[int]
+) -> tuple[int, ...]:
+    """n_1..n_S, publisher and reach noise of a recorded setup phase of the reach-only protocol."""
+    fresh = _Fresh(scalars)
+    reach_points = {curve.hash_to_curve(f"reach_dp_noise{scalar}".encode()) for scalar in scalars}
+    plaintexts = Counter(
+        fresh.plaintext(register, public_key) for register in blocks(output, CIPHERTEXT_BYTES) if fresh.has(register)
+    )
+    if plaintexts.total() != noise.total + 2 * noise.group_floor:
+        raise ValueError("the recorded noise registers do not add up to the total that the parameters give")
+    padding, publisher = (plaintexts.pop(point, 0) for point in (llv2.PADDING_INDEX_POINT, llv2.PUBLISHER_INDEX_POINT))
+    if not padding or publisher < noise.group_floor:
+        raise ValueError("the recorded noise has no padding, or no publisher noise")
+    reach = len(reach_points & plaintexts.keys())
+    sizes = Counter(size for point, size in plaintexts.items() if point not in reach_points)
+    return (*(sizes[size] for size in range(1, noise.sketches + 1)), publisher - noise.group_floor, reach)
+
+
 def tuple_noise_counts(
     output: bytes, noise: TupleNoise, public_key: Affine, partial_public_key: Affine, scalars: Sequence[int]
 ) -> tuple[int, ...]:

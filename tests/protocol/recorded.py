@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = "wfa.measurement.internal.duchy.protocol."
-_OTHER_PROTOCOLS = ("CompleteReachOnly", "CompleteShuffle", "CompleteAggregation")
+_OTHER_PROTOCOLS = ("CompleteShuffle", "CompleteAggregation")
 
 
 class UnreadableError(Exception):
@@ -30,6 +30,11 @@ class Stage:
     request: Any
     response: Any
     scalars: tuple[int, ...]
+
+    @property
+    def protocol(self) -> str:
+        """As `Call` names it."""
+        return protocol_of(self.request_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ def load(path: Path) -> dict[str, Any]:
     return run
 
 
+def protocol_of(request_type: str) -> str:
+    return "reach_only" if request_type.startswith("CompleteReachOnly") else "llv2"
+
+
 def parse_stage(entry: Mapping[str, Any]) -> Stage:
     """Parses a member of `stages`. Raises SkippedError for protocols without stage functions."""
     request_type, response_type = (
@@ -64,7 +73,8 @@ def parse_stage(entry: Mapping[str, Any]) -> Stage:
     )
     if request_type.startswith(_OTHER_PROTOCOLS):
         raise SkippedError("protocol not built yet")
-    messages = importlib.import_module(_PACKAGE + "liquid_legions_v2_encryption_methods_pb2")
+    prefix = "reach_only_" if protocol_of(request_type) == "reach_only" else ""
+    messages = importlib.import_module(f"{_PACKAGE}{prefix}liquid_legions_v2_encryption_methods_pb2")
     if not hasattr(messages, request_type) or not hasattr(messages, response_type):
         raise SkippedError(f"there is no message {request_type}")
     return Stage(
@@ -83,6 +93,8 @@ def expected(stage: Stage) -> Outcome:
     for descriptor in response.DESCRIPTOR.fields:
         if descriptor.name in ("combined_register_vector", "flag_count_tuples", "same_key_aggregator_matrix"):
             output = getattr(response, descriptor.name)
+        elif descriptor.name == "serialized_excessive_noise_ciphertext":  # after the registers
+            output += response.serialized_excessive_noise_ciphertext
         elif descriptor.name == "reach":
             figures["reach"] = response.reach
         elif descriptor.name == "frequency_distribution":

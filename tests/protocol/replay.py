@@ -88,8 +88,7 @@ def tasks(run: Mapping[str, Any]) -> Iterator[Task | Line]:
 
 def _encryptions(run: Mapping[str, Any]) -> Iterator[Task | Line]:
     try:
-        parse_stage(run["stages"][0])
-        calls = encryption_calls(run)
+        calls = encryption_calls(run, parse_stage(run["stages"][0]).protocol)
     except SkippedError:
         return  # another protocol, whose sketches differ too
     except Exception as error:

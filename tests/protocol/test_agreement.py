@@ -43,6 +43,15 @@ def test_any_sketches_without_noise_give_the_truth_in_both(
     assert measured.distribution == {f: n / kept for f, n in expected.histogram.items()}
 
 
+@quick
+@given(sketches=sketches, duchies=st.integers(2, 4), seed=st.integers(0, 99))
+def test_any_sketches_without_noise_give_the_true_reach_in_both(
+    sketches: list[list[Register]], duchies: int, seed: int
+) -> None:
+    plan = Plan(protocol="reach_only", duchies=duchies)
+    assert measure(plan, sketches, by_both(str(seed))).reach == _reach(plan, truth(sketches, 1).active)
+
+
 @pytest.mark.parametrize("carry_out", [by_reference.run, by_native.run])
 def test_both_refuse_to_rewrite_registers_without_noise_parameters(carry_out: Callable[[Call], Outcome]) -> None:
     parameters = {"public_key": curve.G, "maximum_frequency": 1, "noise": None}
@@ -52,15 +61,28 @@ def test_both_refuse_to_rewrite_registers_without_noise_parameters(carry_out: Ca
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "maximum_frequency"), [("DISCRETE_GAUSSIAN", 1), ("DISCRETE_GAUSSIAN", 3), ("GEOMETRIC", 2)]
+    ("mechanism", "maximum_frequency", "protocol"),
+    [
+        ("DISCRETE_GAUSSIAN", 1, "llv2"),
+        ("DISCRETE_GAUSSIAN", 3, "llv2"),
+        ("GEOMETRIC", 2, "llv2"),
+        ("DISCRETE_GAUSSIAN", 1, "reach_only"),
+        ("GEOMETRIC", 1, "reach_only"),
+    ],
 )
 def test_with_noise_the_result_is_the_truth_plus_noise_less_the_baseline(
-    mechanism: str, maximum_frequency: int
+    mechanism: str, maximum_frequency: int, protocol: str
 ) -> None:
     sketches = [[(1, 1, 2), (2, 2, 1), (3, 0, 1), (5, 4, 9)], [(1, 1, 1), (2, 3, 1), (4, 4, 1)]]
     frequency = TINY if maximum_frequency > 1 else None
     plan = Plan(
-        maximum_frequency, mechanism=mechanism, blind_and_publisher=TINY, reach=TINY, frequency=frequency, group_floor=3
+        maximum_frequency,
+        protocol,
+        mechanism=mechanism,
+        blind_and_publisher=TINY,
+        reach=TINY,
+        frequency=frequency,
+        group_floor=3,
     )
     random = Random(f"{mechanism} {maximum_frequency}")
 

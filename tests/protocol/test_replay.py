@@ -15,7 +15,7 @@ import pytest
 from protocol import by_native, by_reference
 from protocol.recorded import load
 from protocol.replay import Line, Task, main, replay, replay_tasks, tasks
-from protocol.vectors import DIRECTORY, LLV2_RUNS
+from protocol.vectors import DIRECTORY, LLV2_RUNS, REACH_ONLY_RUNS, RUNS
 
 SETTINGS = [(1, None), (1, 64), (2, 7)]  # threads, items of a block
 
@@ -31,33 +31,42 @@ def not_ok(lines: Iterable[Line]) -> list[str]:
     return [f"{line} {line.reason}" for line in lines if line.verdict != "ok"]
 
 
-@pytest.mark.parametrize("name", LLV2_RUNS)
+@pytest.mark.parametrize("name", RUNS)
 def test_the_reference_replays_a_recorded_run(name: str) -> None:
     assert not_ok(replay_tasks(*recorded(name), by_reference.run)) == []
 
 
-@pytest.mark.parametrize("name", LLV2_RUNS)
+@pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize(("threads", "block"), SETTINGS)
 def test_the_native_code_replays_a_recorded_run(name: str, threads: int, block: int | None) -> None:
     assert not_ok(replay_tasks(*recorded(name), partial(by_native.run, threads=threads, block=block))) == []
 
 
-def test_every_stage_every_provider_and_the_result_have_a_line() -> None:
-    found = [(line.stage, line.role) for line in replay_tasks(*recorded(LLV2_RUNS[0]), by_native.run)]
-    phases = ["setup_phase", "execution_phase_one", "execution_phase_two", "execution_phase_three"]
+@pytest.mark.parametrize(
+    ("name", "phases"),
+    [
+        (LLV2_RUNS[0], ["setup_phase", "execution_phase_one", "execution_phase_two", "execution_phase_three"]),
+        (REACH_ONLY_RUNS[0], ["setup_phase", "execution_phase"]),
+    ],
+)
+def test_every_stage_every_provider_and_the_result_have_a_line(name: str, phases: list[str]) -> None:
+    found = [(line.stage, line.role) for line in replay_tasks(*recorded(name), by_native.run)]
     stages = [(phase, role) for phase in phases for role in ("worker1", "worker2", "aggregator")]
     encryptions = [("edp_encryption", f"edp{number}") for number in (1, 2, 3)]
     assert found == [*encryptions, *stages, ("result", "aggregator")]
 
 
-def test_a_changed_byte_of_a_response_fails_that_stage_alone() -> None:
-    run = load(DIRECTORY / LLV2_RUNS[2])
-    stage = next(each for each in run["stages"] if each["stage"] == "execution_phase_one")
+@pytest.mark.parametrize(
+    ("name", "phase"), [(LLV2_RUNS[2], "execution_phase_one"), (REACH_ONLY_RUNS[1], "setup_phase")]
+)
+def test_a_changed_byte_of_a_response_fails_that_stage_alone(name: str, phase: str) -> None:
+    run = load(DIRECTORY / name)
+    stage = next(each for each in run["stages"] if each["stage"] == phase)
     stage["response"] = (
         stage["response"][:-200] + f"{int(stage['response'][-200], 16) ^ 1:x}" + stage["response"][-199:]
     )
     failed = [(line.stage, line.role) for line in replay(run) if line.verdict == "FAILED"]
-    assert failed == [("execution_phase_one", "worker1")]
+    assert failed == [(phase, "worker1")]
 
 
 def test_a_result_that_the_stages_do_not_give_fails() -> None:
@@ -77,14 +86,14 @@ def test_the_script_prints_a_line_a_stage_from_any_directory(tmp_path: Path) -> 
     printed = done.stdout.splitlines()
     assert f"{names[0]} execution_phase_one aggregator ok" in printed
     assert f"{names[1]} shuffle_phase worker1 skipped: protocol not built yet" in printed
-    assert f"{plain} setup_phase worker1 skipped: protocol not built yet" in printed
+    assert f"{plain} setup_phase worker1 ok" in printed
 
 
 @pytest.mark.parametrize("kernel", ["portable", "avx2", "avx512"])
 def test_every_path_of_the_curve_arithmetic_replays_the_recorded_runs(kernel: str) -> None:
     """On a processor that lacks one of them its fastest other is taken."""
     script = Path(__file__).with_name("replay.py")
-    command = [sys.executable, str(script), *(str(DIRECTORY / name) for name in LLV2_RUNS)]
+    command = [sys.executable, str(script), *(str(DIRECTORY / name) for name in RUNS)]
     environment = os.environ | {"GRISTMILL_P256_KERNEL": kernel}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stdout

@@ -11,6 +11,12 @@ LLV2_RUNS = (
     "llv2_run_noise_geometric.json.xz",
     "llv2_run_max_frequency_1_noise_gaussian.json.xz",
 )
+REACH_ONLY_RUNS = (
+    "reach_only_run.json.xz",
+    "reach_only_run_noise_geometric.json.xz",
+    "reach_only_run_noise_gaussian.json.xz",
+)
+RUNS = (*LLV2_RUNS, *REACH_ONLY_RUNS)
 
 
 def vectors(name: str) -> Any:

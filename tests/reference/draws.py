@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from random import Random
 
-from reference.curve import N
+from reference import curve
+from reference.curve import Affine, N
 
 
 class Recorded:
@@ -37,3 +38,13 @@ class Recording:
 
 
 Draws = Recorded | Recording
+
+
+def skip(draws: Draws, count: int) -> None:
+    """Keys that the original makes and does not use."""
+    for _ in range(count):
+        draws.scalar()
+
+
+def random_point(draws: Draws, prefix: str = "") -> Affine:
+    return curve.hash_to_curve(f"{prefix}{draws.scalar()}".encode())

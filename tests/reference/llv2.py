@@ -10,7 +10,7 @@ from itertools import groupby
 
 from reference import curve, estimator
 from reference.curve import Affine, Point
-from reference.draws import Draws
+from reference.draws import Draws, random_point, skip
 from reference.el_gamal import (
     CIPHERTEXT_BYTES,
     UNIT,
@@ -31,16 +31,6 @@ PUBLISHER_INDEX_POINT = curve.hash_to_curve(b"publisher_noise_register_id")
 PADDING_INDEX_POINT = curve.hash_to_curve(b"padding_noise_register_id")
 
 
-def _skip(draws: Draws, count: int) -> None:
-    """Keys that the original makes and does not use."""
-    for _ in range(count):
-        draws.scalar()
-
-
-def _random_point(draws: Draws, prefix: str = "") -> Affine:
-    return curve.hash_to_curve(f"{prefix}{draws.scalar()}".encode())
-
-
 # Setup
 
 
@@ -57,7 +47,7 @@ def setup(
     if maximum_frequency == 1 and own:
         if public_key is None or noise is None:
             raise ValueError("with maximum frequency 1 the registers are rewritten, which needs noise parameters")
-        _skip(draws, 3)
+        skip(draws, 3)
         own = b"".join(_without_frequency(register, public_key, draws) for register in blocks(own, REGISTER_BYTES))
     registers = blocks(own + received, REGISTER_BYTES)
     if noise is not None:
@@ -69,14 +59,14 @@ def setup(
 
 def _without_frequency(register: bytes, public_key: Affine, draws: Draws) -> bytes:
     key = encrypt(DESTROYED_KEY_POINT, public_key, draws.scalar())
-    count = encrypt(_random_point(draws, "random_count"), public_key, draws.scalar())
+    count = encrypt(random_point(draws, "random_count"), public_key, draws.scalar())
     return register[:CIPHERTEXT_BYTES] + encode_row([key, count])
 
 
 def _noise_registers(noise: RegisterNoise, counts: Sequence[int], public_key: Affine, draws: Draws) -> list[bytes]:
     blind, publisher, reach = counts[: noise.sketches], counts[noise.sketches], counts[noise.sketches + 1]
     publisher += noise.group_floor
-    _skip(draws, 3)
+    skip(draws, 3)
     registers: list[bytes] = []
 
     def encrypted(*plaintexts: Point) -> None:
@@ -84,11 +74,11 @@ def _noise_registers(noise: RegisterNoise, counts: Sequence[int], public_key: Af
 
     def random_with_index(index: Affine) -> None:
         index_ciphertext = encrypt(index, public_key, draws.scalar())
-        value = _random_point(draws)
+        value = random_point(draws)
         values = [encrypt(value, public_key, draws.scalar()) for _ in range(2)]
         registers.append(encode_row([index_ciphertext, *values]))
 
-    ids = [[_random_point(draws, "blinded_histogram_noise") for _ in range(n)] for n in blind]
+    ids = [[random_point(draws, "blinded_histogram_noise") for _ in range(n)] for n in blind]
     for group_size, group_ids in enumerate(ids, start=1):
         for index in group_ids:
             for _ in range(group_size):
@@ -96,7 +86,7 @@ def _noise_registers(noise: RegisterNoise, counts: Sequence[int], public_key: Af
     for _ in range(publisher):
         random_with_index(PUBLISHER_INDEX_POINT)
     for _ in range(reach):
-        encrypted(_random_point(draws, "reach_dp_noise"), DESTROYED_KEY_POINT, DESTROYED_KEY_POINT)
+        encrypted(random_point(draws, "reach_dp_noise"), DESTROYED_KEY_POINT, DESTROYED_KEY_POINT)
     for _ in range(noise.total + 2 * noise.group_floor - len(registers)):
         random_with_index(PADDING_INDEX_POINT)
     return registers
@@ -107,7 +97,7 @@ def _noise_registers(noise: RegisterNoise, counts: Sequence[int], public_key: Af
 
 def blind_registers(data: bytes, *, secret_key: int, public_key: Affine, draws: Draws) -> bytes:
     pohlig_hellman_key = draws.scalar()
-    _skip(draws, 1)
+    skip(draws, 1)
     output = []
     for block in blocks(data, REGISTER_BYTES):
         index, key, count = decode_row(block)
@@ -135,7 +125,7 @@ def join_registers(
     draws: Draws,
 ) -> bytes:
     """Groups by index; the members of a group keep the order of the input."""
-    _skip(draws, 1)
+    skip(draws, 1)
     destroyed = encrypt(DESTROYED_KEY_POINT, public_key, draws.scalar())
     blind = encrypt(BLIND_KEY_POINT, public_key, draws.scalar())
     indexed = zip(decrypted_indices(data, secret_key=secret_key), blocks(data, REGISTER_BYTES), strict=True)
@@ -178,14 +168,14 @@ def _noise_tuples(
 
     for frequency, repetitions in enumerate(counts[: noise.maximum_frequency], start=1):
         for _ in range(repetitions):
-            flags = [flag(None), flag(_random_point(draws)), flag(_random_point(draws))]
+            flags = [flag(None), flag(random_point(draws)), flag(random_point(draws))]
             tuples.append(encode_row([*flags, count(integer_point(frequency))]))
     for _ in range(counts[noise.maximum_frequency]):
-        flags = [flag(_random_point(draws)) for _ in range(3)]
-        tuples.append(encode_row([*flags, count(_random_point(draws))]))
+        flags = [flag(random_point(draws)) for _ in range(3)]
+        tuples.append(encode_row([*flags, count(random_point(draws))]))
     while len(tuples) < noise.total:
         zeros = [flag(None), flag(None)]
-        value = _random_point(draws)
+        value = random_point(draws)
         tuples.append(encode_row([*zeros, flag(value), count(value)]))
     return tuples
 
@@ -203,7 +193,7 @@ def decrypt_flags(
     counts: Sequence[int],
     draws: Draws,
 ) -> bytes:
-    _skip(draws, 1)
+    skip(draws, 1)
     output = []
     for block in blocks(data, TUPLE_BYTES):
         *flags, count = decode_row(block)
@@ -239,7 +229,7 @@ def estimate_reach(
     noise: TupleNoise | None,
     draws: Draws,
 ) -> ReachFigures:
-    _skip(draws, 2)
+    skip(draws, 2)
     minus_one = encrypt(UNIT, public_key, draws.scalar()).negated()
     minus = [minus_one]
     while len(minus) < maximum_frequency - 1:
