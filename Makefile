@@ -4,6 +4,7 @@
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && exit; done; echo python3)
 PERIOD ?= week
+PROTOCOL ?= llv2
 WORKERS ?= 2
 
 VENV := .venv
@@ -21,7 +22,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: prerequisites
-	@echo 'make demo [PERIOD=week|month|year]  measure real events among three duchies on this machine'
+	@echo 'make demo [PERIOD=week|month|year] [PROTOCOL=llv2|reach-only]'
+	@echo '                  measure real events among three duchies on this machine'
 	@echo 'make dev          make .venv with everything built into it'
 	@echo 'make test         all tests but the long ones'
 	@echo 'make test-long    the long ones, one after another: they measure times'
@@ -51,7 +53,7 @@ FORCE:
 
 .PHONY: demo
 demo: dev
-	@$(BIN)/gristmill demo --period $(PERIOD)
+	@$(BIN)/gristmill demo --period $(PERIOD) --protocol $(PROTOCOL)
 
 .PHONY: test
 test: dev

@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--period", choices=_PERIODS, default="week", help="first week (default) or month of January 2013, or the year"
     )
     parser.add_argument(
+        "--protocol",
+        choices=("llv2", "reach-only"),
+        default="llv2",
+        help="llv2 (default): reach and frequency by Liquid Legions V2; reach-only: reach by its cheaper variant",
+    )
+    parser.add_argument(
         "--directory",
         type=flags.path,
         metavar="DIR",
@@ -48,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     keep = arguments.keep or arguments.directory is not None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes are stopped
     try:
-        _demo(arguments.period, directory, console)
+        _demo(arguments.period, arguments.protocol, directory, console)
     except GristmillError as error:
         show_failure(error, directory / "logs", console)
         return 1
@@ -63,25 +69,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(period: str, directory: Path, console: Console) -> None:
+def _demo(period: str, protocol: str, directory: Path, console: Console) -> None:
     from gristmill.demo.flights import PERIODS, departures
-    from gristmill.demo.run import QUESTION, measure
-    from gristmill.measure.present import show
+    from gristmill.demo.run import QUESTIONS, measure
+    from gristmill.measure.present import privacy, show
     from gristmill.measure.truth import truth
 
     events = departures(period)
     first, last = PERIODS[period]
-    exact = truth((event.tail_number for event in events), QUESTION.maximum_frequency)
-    reach, frequency = QUESTION.reach, QUESTION.frequency
+    question = QUESTIONS[protocol]
+    exact = truth((event.tail_number for event in events), question.frequencies)
     console.print(
         f"[bold]{len(events):,} departures[/] of {exact.reach:,} aircraft from New York's three airports, {first} to "
         f"{last}. Each airport knows only its own; three duchies measure all, and none sees an aircraft.",
         highlight=False,
     )
-    console.print(
-        f"Privacy: reach epsilon {reach.epsilon:g}, delta {reach.delta:g}; frequency epsilon {frequency.epsilon:g}, "
-        f"delta {frequency.delta:g}. Frequencies saturate at {QUESTION.maximum_frequency}: the last row is “or more”.",
-        highlight=False,
-    )
-    finished = measure(events, directory, console)
+    console.print(privacy(question), highlight=False)
+    finished = measure(events, directory, console, question=question)
     show(finished, exact, console, events="departures", publishers="the airports", identifier="tail number")

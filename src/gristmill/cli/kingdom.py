@@ -55,6 +55,12 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
         default="DISCRETE_GAUSSIAN",
         help="of all noise (DISCRETE_GAUSSIAN)",
     )
+    flags.add_boolean(
+        group,
+        "--enable-ro-llv2-protocol",
+        default=False,
+        help="carry reach alone out by the reach-only protocol, which is cheaper, with the same parameters (false)",
+    )
     for name, what in (("blind-histogram", "blind-histogram"), ("publisher", "publisher")):
         for parameter in ("epsilon", "delta"):
             group.add_argument(
@@ -104,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.llv2_blind_histogram_noise_epsilon, arguments.llv2_blind_histogram_noise_delta
         ),
         publisher_noise=Privacy(arguments.llv2_publisher_noise_epsilon, arguments.llv2_publisher_noise_delta),
+        reach_only=arguments.enable_ro_llv2_protocol,
     )
     shares = _share_shuffle(arguments)
     settings = KingdomSettings(

@@ -12,6 +12,7 @@ from gristmill.cli import flags
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gristmill.consumer.request import Privacy
     from gristmill.errors import GristmillError
     from gristmill.measure.publishers import Publisher
     from gristmill.measure.question import Question
@@ -78,6 +79,7 @@ def add_columns(group: argparse._ArgumentGroup) -> None:
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measurement")
+    group.add_argument("--reach-only", action="store_true", help="measure reach alone, which costs a third")
     group.add_argument(
         "--max-frequency", type=flags.integer(), default=10, metavar="N", help="highest frequency, with all above (10)"
     )
@@ -146,7 +148,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Question, list[Publisher]]:
         )
     question = Question(
         reach=Privacy(arguments.reach_epsilon, arguments.reach_delta),
-        frequency=Privacy(arguments.frequency_epsilon, arguments.frequency_delta),
+        frequency=frequency_privacy(arguments),
         maximum_frequency=arguments.max_frequency,
         sampling=arguments.vid_sampling,
         start=arguments.start,
@@ -165,6 +167,22 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Question, list[Publisher]]:
         integer_ids=arguments.integer_ids,
     )
     return question, publishers.read(arguments.events or [], columns, question)
+
+
+def frequency_privacy(arguments: argparse.Namespace) -> Privacy | None:
+    """None with --reach-only; ConfigurationError when frequencies are asked for all the same."""
+    from gristmill.cli.measure_there import refuse
+    from gristmill.consumer.request import Privacy
+
+    if not arguments.reach_only:
+        return Privacy(arguments.frequency_epsilon, arguments.frequency_delta)
+    refuse(
+        arguments,
+        ("max_frequency", "frequency_epsilon", "frequency_delta"),
+        "is of no use with --reach-only",
+        "Leave it out, or leave out --reach-only.",
+    )
+    return None
 
 
 def _measure(arguments: argparse.Namespace, question: Question, publishers: list[Publisher]) -> int:
@@ -208,6 +226,8 @@ def _measure(arguments: argparse.Namespace, question: Question, publishers: list
 
 
 def introduce(question: Question, publishers: list[Publisher], progress: Console) -> None:
+    from gristmill.measure.present import privacy
+
     for publisher in publishers:
         progress.print(
             f"{publisher.name}: {len(publisher.vids):,} events in {publisher.file.path}",
@@ -215,13 +235,7 @@ def introduce(question: Question, publishers: list[Publisher], progress: Console
             highlight=False,
             soft_wrap=True,
         )
-    reach, frequency = question.reach, question.frequency
-    progress.print(
-        f"Privacy: reach epsilon {reach.epsilon:g}, delta {reach.delta:g}; frequency epsilon {frequency.epsilon:g}, "
-        f"delta {frequency.delta:g}. Frequencies saturate at {question.maximum_frequency}: the last row is “or more”.",
-        highlight=False,
-        soft_wrap=not progress.is_terminal,
-    )
+    progress.print(privacy(question), highlight=False, soft_wrap=not progress.is_terminal)
 
 
 def show_answer(
@@ -236,7 +250,7 @@ def show_answer(
     from gristmill.measure.present import show
     from gristmill.measure.publishers import exact
 
-    truth = exact(publishers, question.maximum_frequency) if arguments.truth else None
+    truth = exact(publishers, question.frequencies) if arguments.truth else None
     cure = too_small(finished.result.reach, question)
     warnings = [f"The sketch is nearly full, and the answer unreliable. {cure}"] if cure else []
     if arguments.json:

@@ -21,7 +21,15 @@ FIXED = (
 )
 """What a running consortium has decided on already."""
 ASKED = (
-    *("max_frequency", "reach_epsilon", "reach_delta", "frequency_epsilon", "frequency_delta", "vid_sampling"),
+    *(
+        "reach_only",
+        "max_frequency",
+        "reach_epsilon",
+        "reach_delta",
+        "frequency_epsilon",
+        "frequency_delta",
+        "vid_sampling",
+    ),
     *("start", "end", "data_provider"),
 )
 """What a measurement that was asked before has decided on already."""
@@ -56,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gristmill.standing.record import note, noted
     from gristmill.standing.standing import Standing
 
-    _refuse(arguments, FIXED, "is the consortium's to say", "Leave it out: it was settled by gristmill consortium up.")
+    refuse(arguments, FIXED, "is the consortium's to say", "Leave it out: it was settled by gristmill consortium up.")
     directory: Path = arguments.consortium.absolute()
     running = Standing.attach(directory)
     record, progress = running.record, Console(stderr=True)
@@ -64,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.measurement is None:
         question, chosen = _question(arguments, record), tuple(arguments.data_provider)
     else:
-        _refuse(
+        refuse(
             arguments, ASKED, "was settled when the measurement was asked", "Leave it out, or leave out --measurement."
         )
         name, question, chosen = noted(directory, record, arguments.measurement)
@@ -124,7 +132,7 @@ def _question(arguments: argparse.Namespace, record: Record) -> Question:
 
     return record.question(
         reach=Privacy(arguments.reach_epsilon, arguments.reach_delta),
-        frequency=Privacy(arguments.frequency_epsilon, arguments.frequency_delta),
+        frequency=measure.frequency_privacy(arguments),
         maximum_frequency=arguments.max_frequency,
         sampling=arguments.vid_sampling,
         start=arguments.start,
@@ -132,7 +140,8 @@ def _question(arguments: argparse.Namespace, record: Record) -> Question:
     )
 
 
-def _refuse(arguments: argparse.Namespace, names: tuple[str, ...], why: str, cure: str) -> None:
+def refuse(arguments: argparse.Namespace, names: tuple[str, ...], why: str, cure: str) -> None:
+    """ConfigurationError if one of these flags was given another value than its default."""
     from gristmill.errors import ConfigurationError
 
     settled: Mapping[str, tuple[str, Any]] = arguments.flags

@@ -49,6 +49,7 @@ class Wiring:
             f"--consortium-directory={self.keys.directory}",
             f"--sqlite-database={state / 'kingdom.sqlite'}",
             f"--port={self.kingdom_port}",
+            "--enable-ro-llv2-protocol",
         ]
 
     def duchy(self, name: str) -> list[str]:

@@ -25,11 +25,13 @@ _TOLERANCE = 1e-6
 class MeasurementResult:
     """Reach in people, and the share of them that was reached f times for each f (empty for a reach measurement).
 
-    The highest frequency stands for itself and everything above. The rest are the parameters by which the result was
-    made, as the signed specification and the kingdom's protocol configuration have them.
+    The highest frequency stands for itself and everything above. The rest are the protocol and the parameters by which
+    the result was made, as the signed specification and the kingdom's protocol configuration have them: an existing
+    duchy that computes reach alone names another protocol in its result.
     """
 
     measurement: str
+    protocol: str
     reach: int
     frequency: Mapping[int, float]
     signed_by: str
@@ -84,12 +86,13 @@ def _checked(measurement: Measurement, result: Measurement.Result, specification
         raise ResultInvalid("the result's kind is not the one that was asked for")
     if wants_frequency:
         _check_distribution(distribution, specification.reach_and_frequency.maximum_frequency)
-    config = _liquid_legions(measurement.protocol_config)
+    protocol, config = _liquid_legions(measurement.protocol_config)
     wanted = specification.reach_and_frequency
     reach = wanted.reach_privacy_params if wants_frequency else specification.reach.privacy_params
     frequency = wanted.frequency_privacy_params
     return MeasurementResult(
         measurement=measurement.name,
+        protocol=protocol,
         reach=result.reach.value,
         frequency=MappingProxyType(distribution),
         signed_by=measurement.results[0].certificate,
@@ -112,8 +115,12 @@ def _check_distribution(distribution: dict[int, float], maximum_frequency: int) 
         raise ResultInvalid("the shares of the result's frequencies do not sum to 1")
 
 
-def _liquid_legions(config: ProtocolConfig) -> ProtocolConfig.LiquidLegionsV2:
+def _liquid_legions(
+    config: ProtocolConfig,
+) -> tuple[str, ProtocolConfig.LiquidLegionsV2 | ProtocolConfig.ReachOnlyLiquidLegionsV2]:
+    """What the protocol is called in the wire's messages, and its configuration."""
     for protocol in config.protocols:
-        if protocol.HasField("liquid_legions_v2"):
-            return protocol.liquid_legions_v2
+        name = protocol.WhichOneof("protocol")
+        if name == "liquid_legions_v2" or name == "reach_only_liquid_legions_v2":
+            return name, getattr(protocol, name)
     raise ResultInvalid("the measurement was not computed by Liquid Legions V2")

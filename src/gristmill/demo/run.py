@@ -15,7 +15,8 @@ from gristmill.measure.run import Finished, run
 if TYPE_CHECKING:
     from rich.console import Console
 
-QUESTION = Question()
+QUESTIONS = {"llv2": Question(), "reach-only": Question(frequency=None)}
+"""By the protocol that carries them out: the kingdom of a consortium prefers the cheaper one for reach alone."""
 
 
 def measure(
@@ -23,6 +24,7 @@ def measure(
     directory: Path,
     console: Console,
     *,
+    question: Question = QUESTIONS["llv2"],
     options: Options | None = None,
     timeout: timedelta = timedelta(minutes=15),
 ) -> Finished:
@@ -31,4 +33,4 @@ def measure(
     PartyFailed, PermanentFailure or Unavailable say who failed and the cure; the logs are in `directory/logs`.
     """
     airports = {code.lower(): airport_csv(events, code) for code in AIRPORTS}
-    return run(airports, QUESTION, directory, console, options=options, timeout=timeout)
+    return run(airports, question, directory, console, options=options, timeout=timeout)

@@ -101,6 +101,8 @@ def _task(
     match config.WhichOneof("protocol"):
         case "liquid_legions_v2":
             return liquid_legions.task(config.liquid_legions_v2, specification, maximum_frequency, entries)
+        case "reach_only_liquid_legions_v2":
+            return liquid_legions.reach_only_task(config.reach_only_liquid_legions_v2, specification, entries)
         case "honest_majority_share_shuffle":
             shares = config.honest_majority_share_shuffle
             return share_shuffle.task(shares, specification, maximum_frequency, entries, without_noise=without_noise)

@@ -26,7 +26,8 @@ class Privacy:
 
 @dataclass(frozen=True, slots=True)
 class LiquidLegionsParameters:
-    """The kingdom's choice of sketch and noise for Liquid Legions V2."""
+    """The kingdom's choice of sketch and noise for Liquid Legions V2; whether reach alone is measured by its cheaper
+    reach-only protocol."""
 
     decay_rate: float = 12.0
     max_size: int = 100_000
@@ -35,6 +36,7 @@ class LiquidLegionsParameters:
     blind_histogram_noise: Privacy = Privacy(1.0, 1.0)
     publisher_noise: Privacy = Privacy(1.0, 1.0)
     minimum_duchies: int = 3
+    reach_only: bool = False
 
 
 def choose(
@@ -48,8 +50,8 @@ def choose(
     """The public and the system configuration of a measurement; InvalidRequest if no protocol here can carry it out.
 
     Reach and reach-and-frequency of two or more data providers are carried by share shuffle if this kingdom offers it
-    (`shares` is given), else by Liquid Legions V2. For reach the maximum frequency is absent, which the duchies read
-    as 1.
+    (`shares` is given), else reach by reach-only Liquid Legions V2 if that is enabled, else both by Liquid Legions V2,
+    whose maximum frequency is absent for reach, which the duchies read as 1.
     """
     kind = specification.WhichOneof("measurement_type")
     if kind not in ("reach", "reach_and_frequency"):
@@ -72,6 +74,9 @@ def choose(
             f"Liquid Legions V2 needs {parameters.minimum_duchies} duchies and this kingdom has {duchies}",
             cure="Add duchies to the consortium.",
         )
+    if kind == "reach" and parameters.reach_only:
+        public.protocols.add().reach_only_liquid_legions_v2.CopyFrom(_public_reach_only(parameters))
+        return public, Computation.MpcProtocolConfig(reach_only_liquid_legions_v2=_system(parameters))
     public.protocols.add().liquid_legions_v2.CopyFrom(_public(parameters))
     return public, Computation.MpcProtocolConfig(liquid_legions_v2=_system(parameters))
 
@@ -86,6 +91,18 @@ def _public(parameters: LiquidLegionsParameters) -> ProtocolConfig.LiquidLegions
     config.sketch_params.sampling_indicator_size = parameters.sampling_indicator_size
     config.data_provider_noise.epsilon = parameters.publisher_noise.epsilon
     config.data_provider_noise.delta = parameters.publisher_noise.delta
+    return config
+
+
+def _public_reach_only(parameters: LiquidLegionsParameters) -> ProtocolConfig.ReachOnlyLiquidLegionsV2:
+    full = _public(parameters)
+    config = ProtocolConfig.ReachOnlyLiquidLegionsV2(
+        data_provider_noise=full.data_provider_noise,
+        elliptic_curve_id=full.elliptic_curve_id,
+        noise_mechanism=full.noise_mechanism,
+    )
+    config.sketch_params.decay_rate = parameters.decay_rate
+    config.sketch_params.max_size = parameters.max_size
     return config
 
 

@@ -17,11 +17,12 @@ def document(
 ) -> dict[str, Any]:
     """`events` are counts by publisher. `exact` stands beside each value if it is known."""
     result, answer = finished.result, answer_of(finished.result)
-    top = question.maximum_frequency
+    top, frequency = question.maximum_frequency, question.frequency
     start, width = question.sampling
     period = question.period()
     return {
         "measurement": result.measurement,
+        "protocol": result.protocol,
         "reach": _estimate(answer.reach, exact.reach if exact else None, whole=True),
         "frequency": [
             {"times": times, "or_more": times == top}
@@ -30,7 +31,7 @@ def document(
         ],
         "privacy": {
             "reach": {"epsilon": question.reach.epsilon, "delta": question.reach.delta},
-            "frequency": {"epsilon": question.frequency.epsilon, "delta": question.frequency.delta},
+            "frequency": {"epsilon": frequency.epsilon, "delta": frequency.delta} if frequency else None,
             "noise_mechanism": result.noise_mechanism,
         },
         "sampling": {"start": start, "width": width},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gristmill.errors import GristmillError
+    from gristmill.measure.question import Question
     from gristmill.measure.run import Finished
 
 
@@ -45,6 +46,18 @@ def show(
     console.print(report.stage_times(finished.stages))
     included = ", start and stop of all processes included" if started else ""
     console.print(f"\nMeasured in {finished.duration.total_seconds():.1f} s{included}.")
+
+
+def privacy(question: Question) -> str:
+    """One line: how much privacy the answer keeps."""
+    reach, frequency = question.reach, question.frequency
+    line = f"Privacy: reach epsilon {reach.epsilon:g}, delta {reach.delta:g}"
+    if frequency is None:
+        return f"{line}. Only reach is measured."
+    return (
+        f"{line}; frequency epsilon {frequency.epsilon:g}, delta {frequency.delta:g}. Frequencies saturate at "
+        f"{question.maximum_frequency}: the last row is “or more”."
+    )
 
 
 def show_failure(error: GristmillError, logs: Path, console: Console) -> None:

@@ -65,6 +65,8 @@ class Question:
     """Reach and frequency, how private, of whom and when.
 
     Attributes:
+        frequency: privacy of the frequencies; None: only reach is measured.
+        maximum_frequency: the highest that is told from those above; of no meaning when only reach is measured.
         sampling: start and width of the interval of people (by the hash of their VID, in [0, 1)) that are counted.
         start, end: only events from `start` on and before `end`; without a zone: UTC. None: no limit.
         duchies: their IDs, the aggregator last.
@@ -73,7 +75,7 @@ class Question:
     """
 
     reach: Privacy = field(default_factory=lambda: Privacy(1.0, 1e-5))
-    frequency: Privacy = field(default_factory=lambda: Privacy(1.0, 1e-5))
+    frequency: Privacy | None = field(default_factory=lambda: Privacy(1.0, 1e-5))
     maximum_frequency: int = 10
     sampling: tuple[float, float] = (0.0, 1.0)
     start: datetime | None = None
@@ -83,7 +85,8 @@ class Question:
 
     def __post_init__(self) -> None:
         _require_privacy("reach", self.reach)
-        _require_privacy("frequency", self.frequency)
+        if self.frequency is not None:
+            _require_privacy("frequency", self.frequency)
         _require(
             2 <= self.maximum_frequency <= LARGEST_FREQUENCY,
             f"--max-frequency must lie between 2 and {LARGEST_FREQUENCY}, and {self.maximum_frequency} does not",
@@ -116,6 +119,11 @@ class Question:
                 f"--{name} must lie in the years 1 to 9999 of UTC",
                 "Leave it out for no limit.",
             )
+
+    @property
+    def frequencies(self) -> int:
+        """How many are told apart; 0 when only reach is measured."""
+        return self.maximum_frequency if self.frequency is not None else 0
 
     def period(self) -> tuple[datetime, datetime] | None:
         """From inclusive, to exclusive, with time zones; None for all events."""

@@ -117,7 +117,8 @@ def results(answer: Answer, exact: Truth | None, *, unicode: bool = True, events
         *([f"{exact.reach:,}"] if exact else []),
         bar(reach, exact.reach if exact else None, scale=max(reach.high, exact.reach if exact else 0), unicode=unicode),
     )
-    table.add_row(events)
+    if answer.frequency:
+        table.add_row(events)
     top = max(answer.frequency, default=1)
     known = exact.frequency if exact else {}
     scale = max([estimate.high for estimate in answer.frequency.values()] + list(known.values()) + [1e-9])
@@ -158,6 +159,9 @@ def verdict(answer: Answer, exact: Truth) -> str:
     estimates = [(answer.reach, float(exact.reach))]
     estimates += [(estimate, exact.frequency.get(times, 0.0)) for times, estimate in answer.frequency.items()]
     inside = sum(estimate.holds(value) for estimate, value in estimates)
+    if len(estimates) == 1:
+        where = "inside" if inside else "outside"
+        return f"The exact value lies {where} its 95 % interval (about 19 of 20 should lie inside)."
     return f"{inside} of {len(estimates)} exact values lie inside their 95 % interval (about 19 of 20 should)."
 
 
@@ -166,7 +170,7 @@ def what_left(traffic: Traffic, *, publishers: str = "the publishers", identifie
     sketches = f"{_size(traffic.sketches)} of " if traffic.sketches else ""
     return (
         f"What left each party: {publishers} sent {sketches}encrypted registers, no {identifier}; "
-        f"the duchies sent each other {_size(traffic.between_duchies)} of re-encrypted, shuffled ciphertexts, and the "
+        f"the duchies sent each other {_size(traffic.between_duchies)} of shuffled ciphertexts, and the "
         "aggregator the result, which only the measurement consumer can decrypt; the kingdom passed on signed "
         "specifications, public keys and that result."
     )

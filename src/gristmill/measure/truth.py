@@ -21,7 +21,10 @@ class Truth:
 
 
 def truth(people: Iterable[Hashable], maximum_frequency: int) -> Truth:
-    """The exact reach and frequency distribution of events, given by whose each of them is."""
+    """The exact reach and frequency distribution of events, given by whose each of them is.
+
+    With maximum frequency 0 there is no distribution.
+    """
     often = Counter(people)
     counts = Counter(min(times, maximum_frequency) for times in often.values())
     reach = len(often)

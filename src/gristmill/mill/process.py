@@ -140,7 +140,7 @@ class Mill:
 
     def _next_claim(self) -> Claim | None:
         """Of the type that was asked for least recently and has something to do, so that none waits for another."""
-        for _ in self._computation_types:
+        for _ in range(len(self._computation_types)):
             computation_type = self._computation_types[0]
             self._computation_types.rotate(-1)
             claim = self._api.claim(computation_type, self._lock_duration)

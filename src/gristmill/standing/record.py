@@ -120,7 +120,7 @@ def note(directory: Path, measurement: str, question: Question, names: tuple[str
         "measurement": measurement,
         "data_providers": names,
         "reach": asdict(question.reach),
-        "frequency": asdict(question.frequency),
+        "frequency": asdict(question.frequency) if question.frequency else None,
         "maximum_frequency": question.maximum_frequency,
         "sampling": question.sampling,
         "start": question.start.isoformat() if question.start else None,
@@ -143,7 +143,7 @@ def noted(directory: Path, record: Record, identifier: str) -> tuple[str, Questi
         content = json.loads((folder / f"{identifier}.json").read_text())
         question = record.question(
             reach=Privacy(**content["reach"]),
-            frequency=Privacy(**content["frequency"]),
+            frequency=Privacy(**content["frequency"]) if content["frequency"] else None,
             maximum_frequency=content["maximum_frequency"],
             sampling=tuple(content["sampling"]),
             start=datetime.fromisoformat(content["start"]) if content["start"] else None,
