@@ -11,27 +11,17 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 from random import Random
 
-from conformance.store.computations import (
-    COMPLETE,
-    LLV2,
-    MINUTE,
-    NO_TIME,
-    SUCCEEDED,
-    details,
-    fence_of,
-    requisition,
-    stage,
-    version_of,
-    where,
-)
+from conformance.store.computations import MINUTE, NO_TIME, SUCCEEDED, fence_of, requisition, version_of
 from gristmill.errors import Conflict, LeaseLost, Refused
 from gristmill.proto.duchy.leases_pb2 import BlobDigest, Lease
 from gristmill.proto.duchy.orchestration_pb2 import FILL, REPEAT, SlotMessage
-from gristmill.protocols import llv2
-from gristmill.protocols.derive import Blob, Dependency, Slot, blobs, row_of, transitions
+from gristmill.protocols import registry
+from gristmill.protocols.derive import Blob, Dependency, Slot, blobs, kept_beside, row_of, transitions
 from gristmill.protocols.table import (
     Fact,
+    Message,
     Participant,
+    Protocol,
     Result,
     Ring,
     Seat,
@@ -45,6 +35,7 @@ from gristmill.protocols.table import (
 )
 from gristmill.store import Guard, Store
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 from wfa.measurement.internal.duchy.computations_service_pb2 import (
     AdvanceComputationStageRequest,
@@ -57,9 +48,12 @@ AfterTransition = AdvanceComputationStageRequest.AfterTransition
 
 
 class World:
-    def __init__(self, stores: dict[str, Store], ring: Ring, seed: int, maximum_frequency: int) -> None:
+    def __init__(
+        self, stores: dict[str, Store], protocol: Protocol, ring: Ring, seed: int, maximum_frequency: int
+    ) -> None:
         self.stores, self.ring, self.random = stores, ring, Random(seed)
-        self.maximum_frequency, self.protocol = maximum_frequency, llv2.protocol(maximum_frequency)
+        self.maximum_frequency, self.protocol = maximum_frequency, protocol
+        self.complete = registry.wire_stage(protocol, protocol.complete)
         self.processes: list[Process] = []
         self.done: set[tuple[Participant, Stage]] = set()
         self.kept: dict[tuple[str, Stage], bytes] = {}
@@ -72,8 +66,9 @@ class World:
     async def run(self) -> Counter[str]:
         for me in self.ring:
             store = self.stores[me.duchy]
-            request = CreateComputationRequest(computation_type=LLV2, global_computation_id=ID)  # type: ignore[arg-type]
-            request.computation_details.CopyFrom(details(store, maximum_frequency=self.maximum_frequency))
+            request = CreateComputationRequest(global_computation_id=ID)
+            request.computation_type = self.protocol.number  # type: ignore[assignment]
+            request.computation_details.CopyFrom(self.details(me))
             request.requisitions.append(requisition(ID))
             await store.create(request)
             self.processes += [self.mill(me), self.mill(me)]
@@ -87,6 +82,28 @@ class World:
         await self.check_end()
         return self.happened
 
+    def details(self, me: Participant, *, with_ring: bool = False) -> ComputationDetails:
+        """What the herald of `me` writes, first without and then with the ring, where that is learned."""
+        made = ComputationDetails()
+        part = getattr(made, registry.by_number(self.protocol.number).member)
+        part.role = me.role.value
+        if "maximum_frequency" in part.parameters.DESCRIPTOR.fields_by_name:
+            part.parameters.maximum_frequency = self.maximum_frequency
+        if not registry.learns_ring(self.protocol):
+            part.non_aggregators.extend(each.duchy for each in self.ring[:-1])
+        elif with_ring:
+            for each in self.ring:
+                part.participant.add(duchy_id=each.duchy)
+        return made
+
+    def where(self, token: ComputationToken) -> Stage:
+        return self.protocol.stages(registry.stage_of(token.computation_stage)[1])
+
+    def message(self, kind: Message, sender: Participant) -> SlotMessage:
+        return SlotMessage(
+            global_computation_id=ID, computation_type=self.protocol.number, message=kind.value, sender=sender.duchy
+        )
+
     async def step(self, process: Process) -> bool:
         try:
             await anext(process)
@@ -97,7 +114,7 @@ class World:
     async def check_end(self) -> None:
         for me in self.ring:
             token = await self.stores[me.duchy].token(ID)
-            assert where(token) is llv2.Stage.COMPLETE, f"{me.duchy} is stuck in {where(token).name}"
+            assert self.where(token) is self.protocol.complete, f"{me.duchy} is stuck in {self.where(token).name}"
             assert token.computation_details.ending_state == SUCCEEDED
             events = (await self.stores[me.duchy].events(ID)).events
             entered = [event.stage for event in events if event.kind == "stage entered"]
@@ -106,7 +123,7 @@ class World:
         assert all(len(bodies) == 1 for bodies in self.sent.values()), "a retry sent something else"
 
     async def kingdom(self) -> Process:
-        for fact in Fact:
+        for fact in (fact for fact in Fact if comes_before(self.protocol, self.ring, fact)):
             while not comes_before(self.protocol, self.ring, fact) <= self.done:
                 yield
             self.processes += [self.herald(me, fact) for me in (*self.ring, *self.ring)]
@@ -115,23 +132,19 @@ class World:
         yield
         store = self.stores[me.duchy]
         before = await store.token(ID)
-        row = row_of(Seat(self.protocol, self.ring, me), self.protocol.stages(where(before).value))
+        row = row_of(Seat(self.protocol, self.ring, me), self.where(before))
         self.happened["early fact"] += isinstance(row, Work)
-        learned = details(store, ring=tuple(each.duchy for each in self.ring), maximum_frequency=self.maximum_frequency)
-        await store.record_fact(ID, fact, learned if fact is Fact.KEYS_SET else None)
+        await store.record_fact(ID, fact, self.details(me, with_ring=True) if fact is Fact.KEYS_SET else None)
 
     async def thief(self) -> Process:
         for _ in range(20):
             yield
             receiver, thief = self.random.choice(self.ring), self.random.choice(self.ring)
-            kind = self.random.choice([*llv2.Message])
+            kind = self.random.choice([*self.protocol.messages])
             if thief in senders(Seat(self.protocol, self.ring, receiver), kind):
                 continue
-            message = SlotMessage(
-                global_computation_id=ID, computation_type=LLV2, message=kind.value, sender=thief.duchy
-            )
             try:
-                await self.stores[receiver.duchy].fill_slot(message, digest(b"stolen", "stolen"))
+                await self.stores[receiver.duchy].fill_slot(self.message(kind, thief), digest(b"stolen", "stolen"))
             except Refused as refused:
                 self.happened[f"thief: {refused.status}"] += 1
             else:
@@ -143,7 +156,7 @@ class World:
             yield
             self.mills += 1
             owner = f"mill{self.mills}"
-            token = await store.claim(LLV2, owner, MINUTE)
+            token = await store.claim(self.protocol.number, owner, MINUTE)
             if token is None:
                 for _ in range(8):
                     yield
@@ -179,19 +192,27 @@ class World:
 
     async def work(self, me: Participant, store: Store, token: ComputationToken, held: Lease) -> Process:
         seat = Seat(self.protocol, self.ring, me)
-        at = self.protocol.stages(where(token).value)
+        at = self.where(token)
         row = row_of(seat, at)
         assert isinstance(row, Work)
         self.check_blobs(seat, at, token, held)
         as_on_the_wire = self.random.random() < 0.3
-        for blob in token.blobs:
-            if blob.dependency_type == OUTPUT and (not blob.path or not as_on_the_wire):
-                yield
-                drawn = self.random.randbytes(8)
-                reply = await store.record_output(ID, fence_of(held), blob.blob_id, digest(drawn, drawn.hex()))
-                token = reply.token
-                self.kept.setdefault((me.duchy, at), reply.recorded.digest.sha256)
-                assert self.kept[me.duchy, at] == reply.recorded.digest.sha256
+        outputs = [
+            blob.blob_id
+            for blob in token.blobs
+            if blob.dependency_type == OUTPUT and (not blob.path or not as_on_the_wire)
+        ]
+        if kept_beside(seat, at):
+            outputs.append(len(token.blobs))
+        if row.repeatable:
+            self.kept[me.duchy, at] = sha256(f"{me.duchy} {at.name}".encode()).digest()
+        for blob_id in outputs:
+            yield
+            drawn = self.random.randbytes(8)
+            reply = await store.record_output(ID, fence_of(held), blob_id, digest(drawn, drawn.hex()))
+            token = reply.token
+            self.kept.setdefault((me.duchy, at), reply.recorded.digest.sha256)
+            assert self.kept[me.duchy, at] == reply.recorded.digest.sha256
         yield
         self.done.add((me, at))
         if send := sends(row):
@@ -218,9 +239,7 @@ class World:
     async def deliver(self, seat: Seat, send: Send, kept: bytes) -> Process:
         to = seat.recipient(send)
         receiver, slot = self.stores[to.duchy], Slot(send.message, seat.me)
-        message = SlotMessage(
-            global_computation_id=ID, computation_type=LLV2, message=send.message.value, sender=seat.me.duchy
-        )
+        message = self.message(send.message, seat.me)
         for _ in range(self.random.choice((1, 1, 2))):
             while True:
                 yield
@@ -242,10 +261,12 @@ class World:
     ) -> None:
         following = transitions(self.protocol)[at, seat.me.role]
         if following is self.protocol.complete:
-            await store.finish(token, COMPLETE, SUCCEEDED, guard)
+            await store.finish(token, self.complete, SUCCEEDED, guard)
             self.ended.add(seat.me)
             return
-        request = AdvanceComputationStageRequest(token=token, next_computation_stage=stage(llv2.Stage(following.value)))
+        request = AdvanceComputationStageRequest(
+            token=token, next_computation_stage=registry.wire_stage(self.protocol, following)
+        )
         if listed:
             waits = isinstance(row_of(seat, following), Wait)
             after = AfterTransition.DO_NOT_ADD_TO_QUEUE if waits else AfterTransition.ADD_UNCLAIMED_TO_QUEUE
@@ -254,6 +275,8 @@ class World:
             request.outputBlobs = [blob.dependency for blob in layout].count(Dependency.OUTPUT)
             if Blob(Dependency.INPUT, at) in layout:
                 request.input_blobs.extend(blob.path for blob in token.blobs if blob.dependency_type == OUTPUT)
+            elif any(blob.dependency is Dependency.INPUT for blob in layout):
+                request.input_blobs.extend(blob.path for blob in token.blobs if blob.dependency_type == INPUT)
         await store.advance(request, guard)
 
 
