@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.protocols import llv2, share_shuffle
+from gristmill.protocols import llv2, reach_only, share_shuffle
 from gristmill.protocols.derive import (
     Blob,
     Dependency,
@@ -36,6 +36,7 @@ from gristmill.protocols.derive import (
     transitions,
 )
 from gristmill.protocols.llv2 import LLV2, LLV2_REACH
+from gristmill.protocols.reach_only import REACH_ONLY
 from gristmill.protocols.share_shuffle import AGGREGATOR, FIRST, SECOND, SHARE_SHUFFLE
 from gristmill.protocols.table import (
     Fact,
@@ -56,7 +57,7 @@ from gristmill.protocols.table import (
 )
 from unit.protocols.simulate import Defect, Failed, simulate
 
-TABLES = [LLV2, LLV2_REACH, SHARE_SHUFFLE]
+TABLES = [LLV2, LLV2_REACH, REACH_ONLY, SHARE_SHUFFLE]
 ROLES = {"worker": Role.NON_AGGREGATOR, "first": FIRST, "second": SECOND, "aggregator": AGGREGATOR}
 KEPT, INPUT, OUTPUT = Dependency
 
@@ -83,6 +84,10 @@ ROWS = {
 11 WAIT_EXECUTION_PHASE_THREE_INPUTS both       mill    1 1 EXECUTION_PHASE_THREE_INPUT no  control
 12 EXECUTION_PHASE_THREE             both       control 1 1 mill                        yes finish""",
     LLV2_REACH: PHASES_ONE_AND_TWO + "finish",
+    REACH_ONLY: LIQUID_LEGIONS
+    + """
+ 7 WAIT_EXECUTION_PHASE_INPUTS       both       mill    1 1 EXECUTION_PHASE_INPUT       no  control
+ 8 EXECUTION_PHASE                   both       control 1 1 mill                        yes finish""",
     SHARE_SHUFFLE: """
  1 INITIALIZED                       both       herald  0 0 -                           yes mill
  2 WAIT_TO_START                     first      mill    0 0 -                           no  herald
@@ -98,6 +103,7 @@ ROWS = {
 TRANSITIONS = {
     LLV2: "1-2 2-3 3-4 3-5 4-6 5-6 6-7 7-8 8-9 9-10 10-11 11-12 12-13",
     LLV2_REACH: "1-2 2-3 3-4 3-5 4-6 5-6 6-7 7-8 8-9 9-10 10-13",
+    REACH_ONLY: "1-2 2-3 3-4 3-5 4-6 5-6 6-7 7-8 8-9",
     SHARE_SHUFFLE: "1-2 1-3 1-6 2-4 3-4 4-5 4-7 5-7 6-8 7-9 8-9",
 }
 MESSAGES = {
@@ -107,6 +113,7 @@ MESSAGES = {
         "EXECUTION_PHASE_TWO_INPUT": 3,
         "EXECUTION_PHASE_THREE_INPUT": 4,
     },
+    REACH_ONLY: {"SETUP_PHASE_INPUT": 1, "EXECUTION_PHASE_INPUT": 2},
     SHARE_SHUFFLE: {"SHUFFLE_PHASE_INPUT_ONE": 1, "SHUFFLE_PHASE_INPUT_TWO": 2, "AGGREGATION_PHASE_INPUT": 3},
 }
 
@@ -186,14 +193,15 @@ def test_what_the_wire_does_not_list_is_kept_beside_it_unless_it_is_the_same_eve
 
 def test_what_the_herald_does() -> None:
     keys_set, started = Fact
-    assert [hear(LLV2, role, started) for role in LLV2.paths] == [Hearing.RECORD, Hearing.IGNORE]
-    assert [hear(LLV2, role, keys_set) for role in LLV2.paths] == [Hearing.RECORD, Hearing.RECORD]
+    for table in (LLV2, REACH_ONLY):
+        assert [hear(table, role, started) for role in table.paths] == [Hearing.RECORD, Hearing.IGNORE]
+        assert [hear(table, role, keys_set) for role in table.paths] == [Hearing.RECORD, Hearing.RECORD]
     assert [hear(SHARE_SHUFFLE, role, started) for role in (FIRST, SECOND)] == [Hearing.RECORD, Hearing.IGNORE]
     assert hear(SHARE_SHUFFLE, AGGREGATOR, keys_set) is Hearing.REFUSE
 
 
 def test_claims_and_fulfilment() -> None:
-    assert [claimable(table)[0].name for table in TABLES] == ["INITIALIZATION_PHASE"] * 2 + ["INITIALIZED"]
+    assert [claimable(table)[0].name for table in TABLES] == ["INITIALIZATION_PHASE"] * 3 + ["INITIALIZED"]
     assert [stage.value for stage in claimable(SHARE_SHUFFLE)] == [1, 4, 7, 8]
     assert [stage.value for stage in takes_requisitions(LLV2, Role.NON_AGGREGATOR)] == [1, 2]
     assert [stage.value for stage in takes_requisitions(SHARE_SHUFFLE, SECOND)] == [1, 3]
@@ -230,6 +238,9 @@ def test_a_stage_belongs_to_one_protocol() -> None:
     assert share_shuffle.Stage.COMPLETE not in [*llv2.Stage]
     with pytest.raises(ValueError, match="computation type 1 in a computation of HONEST_MAJORITY"):
         stage_from_wire(SHARE_SHUFFLE, 1, 9)
+    assert stage_from_wire(REACH_ONLY, 2, 9) is reach_only.Stage.COMPLETE
+    with pytest.raises(ValueError, match="computation type 1 in a computation of REACH_ONLY"):
+        stage_from_wire(REACH_ONLY, 1, 13)
     with pytest.raises(ValueError, match=r"aggregator .AGGREGATOR. is never in"):
         peer(seats(LLV2)[2], llv2.Stage.WAIT_TO_START, llv2.Message.SETUP_PHASE_INPUT)
 
