@@ -10,6 +10,8 @@ from gristmill.edp.events import EventFile
 from gristmill.trust.development import DevelopmentKeys, Party
 
 HOST = "127.0.0.1"
+SHARE_SHUFFLE_DUCHIES = 3
+"""Share shuffle is for two workers and an aggregator; other consortia have no role in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Wiring:
         party, ports = self.keys.duchy(duchy), self.ports[duchy]
         return [
             "mill",
-            "llv2",
+            "all" if len(self.ports) == SHARE_SHUFFLE_DUCHIES else "llv2",
             "--daemon",
             f"--mill-id={identifier}",
             *self._tls(party),
@@ -87,6 +89,9 @@ class Wiring:
                 for peer, each in self.ports.items()
             ),
             *self._consent_signaling(party),
+            f"--protocols-setup-config={party.protocols_setup_config_file}",
+            f"--kingdom-public-api-target={HOST}:{self.kingdom_port}",
+            f"--kingdom-public-api-cert-host={self.keys.kingdom.cert_host}",
             f"--file-system-storage-directory={self.blobs(duchy)}",
             f"--parallelism={self.parallelism}",
             f"--work-lock-duration={self.lease // timedelta(milliseconds=1)}ms",
