@@ -15,6 +15,7 @@ from typing import final
 __all__ = [
     "Baseline",
     "Cancelled",
+    "FrequencyVector",
     "InternalError",
     "InvalidArgument",
     "NoiseParameters",
@@ -23,7 +24,10 @@ __all__ = [
     "ReachFigures",
     "ReachOnlyFigures",
     "RegisterNoise",
+    "ShareFigures",
+    "ShareShuffle",
     "TupleNoise",
+    "VidIndex",
     "active_indexes",
     "build_sketch",
     "check_point",
@@ -35,6 +39,9 @@ __all__ = [
     "generate_key_pair",
     "hash_all_to_curve",
     "hash_to_curve",
+    "hmss_aggregate",
+    "hmss_register_count",
+    "hmss_shuffle",
     "llv2_blind_registers",
     "llv2_decrypt_counts",
     "llv2_decrypt_flags",
@@ -413,3 +420,135 @@ def sample_noise(
     randomness: Randomness,
 ) -> list[int]:
     """Noise counts of one contributor, for tests of the distribution."""
+
+# Honest Majority Share Shuffle. Seeds are 48 bytes: an AES-256 key, then the initial counter block.
+
+@final
+class ShareShuffle:
+    """What the three duchies of a share shuffle agree on, admitted (HMSS specification, sections 2.1 and 7.1).
+
+    `maximum_combined_frequency` is the maximum frequency (1 for reach alone) times the number of data providers; the
+    ring modulus must be larger by at least 2. `mechanism` is NONE, GEOMETRIC or DISCRETE_GAUSSIAN. Budgets are
+    (epsilon, delta): both of reach and frequency, that of reach alone with `reach_only`, neither with NONE.
+    """
+
+    def __new__(
+        cls,
+        *,
+        reach_only: bool,
+        maximum_combined_frequency: int,
+        ring_modulus: int,
+        mechanism: str,
+        reach: tuple[float, float] | None,
+        frequency: tuple[float, float] | None,
+    ) -> ShareShuffle: ...
+    def entries(self, register_count: int) -> int:
+        """Entries that a worker sends to the aggregator: the registers and both workers' noise."""
+
+def hmss_shuffle(
+    parameters: ShareShuffle,
+    *,
+    shares: Sequence[str],
+    seeds: Sequence[bytes],
+    register_count: int,
+    output: str,
+    common_seed: bytes,
+    order: str,
+    randomness: Randomness,
+    threads: int,
+    progress: Progress,
+) -> int:
+    """Shuffle phase of a worker (section 7): every requisition is a file or a seed.
+
+    `shares` are files of serialized wfa.frequency_count.FrequencyVector (the requisition blobs), `seeds` the decrypted
+    seeds of the others. `order` is FIRST or SECOND (non-aggregator). `common_seed` is the bytewise XOR of both workers'
+    seeds. The output is a serialized HonestMajorityShareShuffle.AggregationPhaseInput. A share of another length, or
+    with an entry that is not less than the modulus, is InvalidArgument that names the file.
+
+    Returns the entries written.
+    """
+
+@final
+class ShareFigures:
+    """What the aggregator finds."""
+
+    @property
+    def reach(self) -> int: ...
+    @property
+    def frequency_distribution(self) -> dict[int, float]:
+        """Share of each frequency; the last means "or more"; zeros left out. Empty if only reach is measured."""
+    @property
+    def register_count(self) -> int:
+        """What both workers' messages say: the length of a frequency vector, without noise."""
+    @property
+    def entries(self) -> int:
+        """Of each worker's vector, with noise."""
+
+def hmss_aggregate(
+    parameters: ShareShuffle,
+    *,
+    inputs: Sequence[str],
+    maximum_frequency: int,
+    sampling_width: float,
+    threads: int,
+    progress: Progress,
+) -> ShareFigures:
+    """Aggregation phase (section 8) of two files of AggregationPhaseInput, in any order."""
+
+def hmss_register_count(population: int, sampling_start: float, sampling_width: float) -> int:
+    """Length of the frequency vector of a population and a sampling interval, which may pass 1 (section 3.2)."""
+
+@final
+class VidIndex:
+    """The place of every VID of a population by salted fingerprint (section 3.1). Four bytes a VID.
+
+    `ranges` are inclusive and disjoint, in any order. Building it goes through the population 2 to 33 times; each
+    thread sorts a million VIDs or a 32nd of the population at once, 16 bytes each.
+    """
+
+    def __new__(cls, ranges: Sequence[tuple[int, int]], *, threads: int, progress: Progress) -> VidIndex: ...
+    def __len__(self) -> int: ...
+    def index(self, vid: int) -> int | None:
+        """None for a VID that is not of the population."""
+
+@final
+class FrequencyVector:
+    """How often each person of the sample was seen (section 3.3), in native memory that is wiped afterwards.
+
+    `vids` holds one VID for each impression; an array is as good as a list. `maximum` (1 to 255) is the most that
+    counts of one person. Events of people outside the population or the sample are left out, or with `strict` refused.
+    """
+
+    def __new__(
+        cls,
+        index: VidIndex,
+        vids: Sequence[int],
+        *,
+        sampling_start: float,
+        sampling_width: float,
+        maximum: int,
+        strict: bool = False,
+        progress: Progress,
+    ) -> FrequencyVector: ...
+    def __len__(self) -> int:
+        """The register count."""
+    @property
+    def reached(self) -> int:
+        """Entries that are not zero."""
+    @property
+    def impressions(self) -> int:
+        """Sum of the entries."""
+    @property
+    def unknown(self) -> int:
+        """Events of people who are not of the population."""
+    @property
+    def outside(self) -> int:
+        """Events of people of the population who are not in the sample."""
+    def share(
+        self, *, output: str, seed: bytes, ring_modulus: int, maximum: int, threads: int, progress: Progress
+    ) -> int:
+        """Writes a FrequencyVector message: the share that, added to what the seed expands to, gives the vector (5.1).
+
+        Entries are first limited to `maximum`: 1 for reach (after a test of thresholds), 0 for a vector of zeros of the
+        same length. The seed must be fresh from the operating system for each requisition. Returns the register count.
+        """

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gristmill import _native
+from protocol import shares
 from protocol.by_reference import draws_nothing
 from protocol.calls import Call
 from protocol.recorded import Outcome
@@ -17,6 +18,8 @@ def run(
     call: Call, *, threads: int = 1, block: int | None = None, randomness: _native.Randomness | None = None
 ) -> Outcome:
     """Replays the call's own scalars and counts unless another source of randomness is given."""
+    if call.protocol == shares.PROTOCOL:
+        return shares.by_native(call, threads=threads, randomness=randomness)
     arguments = {name: _native_value(name, value) for name, value in call.parameters.items()}
     arguments |= {"threads": threads, "progress": _native.Progress(), "block": block}
     if not draws_nothing(call):

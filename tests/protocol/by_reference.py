@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from protocol import shares
 from protocol.calls import Call
 from protocol.recorded import Outcome
 from reference import llv2, reach_only, sketch
@@ -21,6 +22,8 @@ def run(call: Call, draws: Draws | None = None) -> Outcome:
 
     Raises ValueError if recorded scalars do not last, or are not all used.
     """
+    if call.protocol == shares.PROTOCOL:
+        return shares.by_reference(call)
     draws = draws or Recorded(call.scalars)
     arguments: dict[str, Any] = {**call.inputs, **call.parameters}
     if not draws_nothing(call):

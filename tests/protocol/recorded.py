@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = "wfa.measurement.internal.duchy.protocol."
-_OTHER_PROTOCOLS = ("CompleteShuffle", "CompleteAggregation")
+_MESSAGES = {
+    "llv2": "liquid_legions_v2_encryption_methods_pb2",
+    "reach_only": "reach_only_liquid_legions_v2_encryption_methods_pb2",
+    "share_shuffle": "honest_majority_share_shuffle_methods_pb2",
+}
 
 
 class UnreadableError(Exception):
@@ -63,6 +67,8 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def protocol_of(request_type: str) -> str:
+    if request_type.startswith(("CompleteShuffle", "CompleteAggregation")):
+        return "share_shuffle"
     return "reach_only" if request_type.startswith("CompleteReachOnly") else "llv2"
 
 
@@ -71,10 +77,7 @@ def parse_stage(entry: Mapping[str, Any]) -> Stage:
     request_type, response_type = (
         str(entry[name]).removeprefix(_PACKAGE) for name in ("request_type", "response_type")
     )
-    if request_type.startswith(_OTHER_PROTOCOLS):
-        raise SkippedError("protocol not built yet")
-    prefix = "reach_only_" if protocol_of(request_type) == "reach_only" else ""
-    messages = importlib.import_module(f"{_PACKAGE}{prefix}liquid_legions_v2_encryption_methods_pb2")
+    messages = importlib.import_module(_PACKAGE + _MESSAGES[protocol_of(request_type)])
     if not hasattr(messages, request_type) or not hasattr(messages, response_type):
         raise SkippedError(f"there is no message {request_type}")
     return Stage(

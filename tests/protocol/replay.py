@@ -26,7 +26,7 @@ if __name__ == "__main__" and importlib.util.find_spec("gristmill") is None:  # 
 sys.path[:0] = [str(_TESTS)]
 
 from gristmill import _native  # noqa: E402
-from protocol import by_native, group_order  # noqa: E402
+from protocol import by_native, group_order, shares  # noqa: E402
 from protocol.calls import Call, call_of, encryption_calls  # noqa: E402
 from protocol.recorded import Outcome, SkippedError, UnreadableError, expected, load, parse_stage  # noqa: E402
 
@@ -81,14 +81,22 @@ def tasks(run: Mapping[str, Any]) -> Iterator[Task | Line]:
         stage, role = str(entry.get("stage")), str(entry.get("role"))
         try:
             recorded = parse_stage(entry)
-            yield Task(stage, role, call_of(recorded), expected(recorded))
+            if recorded.protocol == shares.PROTOCOL:
+                call = shares.call_of(recorded, run.get("config", {}))
+                yield Task(stage, role, call, shares.expected(recorded))
+            else:
+                yield Task(stage, role, call_of(recorded), expected(recorded))
         except Exception as error:
             yield _not_replayed(stage, role, error)
 
 
 def _encryptions(run: Mapping[str, Any]) -> Iterator[Task | Line]:
     try:
-        calls = encryption_calls(run, parse_stage(run["stages"][0]).protocol)
+        protocol = parse_stage(run["stages"][0]).protocol
+        if protocol == shares.PROTOCOL:
+            yield from _shares(run)
+            return
+        calls = encryption_calls(run, protocol)
     except SkippedError:
         return  # another protocol, whose sketches differ too
     except Exception as error:
@@ -96,6 +104,12 @@ def _encryptions(run: Mapping[str, Any]) -> Iterator[Task | Line]:
         return
     for role, call, recorded in calls:
         yield Task("edp_encryption", role, call, Outcome(recorded))
+
+
+def _shares(run: Mapping[str, Any]) -> Iterator[Task]:
+    stages = [parse_stage(entry) for entry in run["stages"] if entry.get("stage") == "shuffle_phase"]
+    for role, call, recorded in shares.share_calls(run, [stage.request for stage in stages]):
+        yield Task("edp_share", role, call, Outcome(recorded))
 
 
 def replay(run: Mapping[str, Any], carry_out: Callable[[Call], Outcome] = by_native.run) -> Iterator[Line]:

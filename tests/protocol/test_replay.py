@@ -85,7 +85,7 @@ def test_the_script_prints_a_line_a_stage_from_any_directory(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
     assert f"{names[0]} execution_phase_one aggregator ok" in printed
-    assert f"{names[1]} shuffle_phase worker1 skipped: protocol not built yet" in printed
+    assert f"{names[1]} shuffle_phase worker1 ok" in printed
     assert f"{plain} setup_phase worker1 ok" in printed
 
 
@@ -110,7 +110,7 @@ def test_the_script_finds_the_projects_python_when_started_with_another() -> Non
     command = [str(other), "-I", "-S", str(script), str(DIRECTORY / "hmss_run.json.xz")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "shuffle_phase worker1 skipped" in done.stdout
+    assert "shuffle_phase worker1 ok" in done.stdout
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", json.dumps({"stages": []}), json.dumps({"rows": [1]})])

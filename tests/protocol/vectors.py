@@ -16,7 +16,14 @@ REACH_ONLY_RUNS = (
     "reach_only_run_noise_geometric.json.xz",
     "reach_only_run_noise_gaussian.json.xz",
 )
-RUNS = (*LLV2_RUNS, *REACH_ONLY_RUNS)
+SHARE_SHUFFLE_RUNS = (
+    "hmss_run.json.xz",
+    "hmss_run_noise_gaussian.json.xz",
+    "hmss_run_noise_geometric.json.xz",
+    "hmss_reach_only_run.json.xz",
+    "hmss_reach_only_run_noise_geometric.json.xz",
+)
+RUNS = (*LLV2_RUNS, *REACH_ONLY_RUNS, *SHARE_SHUFFLE_RUNS)
 
 
 def vectors(name: str) -> Any:

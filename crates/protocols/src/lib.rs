@@ -12,6 +12,7 @@ pub mod noise;
 pub mod progress;
 pub mod randomness;
 pub mod reach_only;
+pub mod share_shuffle;
 pub mod sketch;
 pub mod sort;
 pub mod stage;

@@ -44,6 +44,11 @@ impl<'a> Work<'a> {
         self.progress.check()
     }
 
+    /// How many threads the stage has.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
     /// Runs something on the stage's threads.
     pub fn run<T: Send>(&self, operation: impl FnOnce() -> T + Send) -> T {
         self.pool.install(operation)

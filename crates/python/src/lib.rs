@@ -8,6 +8,7 @@ mod llv2;
 mod noise;
 mod primitives;
 mod reach_only;
+mod share_shuffle;
 mod sketch;
 mod sources;
 
@@ -32,6 +33,10 @@ mod _native {
     #[pymodule_export]
     use crate::reach_only::{
         ReachOnlyFigures, reach_only_blind_registers, reach_only_estimate_reach, reach_only_setup,
+    };
+    #[pymodule_export]
+    use crate::share_shuffle::{
+        FrequencyVector, ShareFigures, ShareShuffle, VidIndex, hmss_aggregate, hmss_register_count, hmss_shuffle,
     };
     #[pymodule_export]
     use crate::sketch::{active_indexes, build_sketch, encrypt_reach_only_sketch, encrypt_sketch, vid_sample};

@@ -1,0 +1,279 @@
+//! Vectors as protocol buffers: one `repeated uint32` and perhaps an `int64`, read and written as a stream.
+//!
+//! Everything that the wire format allows is read: several packed parts, numbers one by one, other fields, which are skipped.
+//! A message may be of any length; the libraries of protocol buffers refuse those of 2 GiB and more.
+
+use super::entries::{Entries, Entry};
+use super::parameters::Modulus;
+use crate::error::{Error, Result, invalid};
+use crate::files::Output;
+use crate::work::Work;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+const BUFFER: usize = 1 << 18;
+/// Entries that are written at once.
+const BLOCK: usize = 1 << 16;
+const VARINT: u32 = 0;
+const FIXED_64: u32 = 1;
+const LENGTH: u32 = 2;
+const FIXED_32: u32 = 5;
+const LONGEST_VARINT: usize = 10;
+/// Bytes that one step of the fast loops reads.
+const STEP: usize = 64;
+
+/// A kind of message: which field is the vector, and which is the number of registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    entries: u32,
+    register_count: Option<u32>,
+}
+
+impl Message {
+    /// `wfa.frequency_count.FrequencyVector`, what a data provider uploads.
+    pub const FREQUENCY_VECTOR: Self = Self { entries: 1, register_count: None };
+    /// `HonestMajorityShareShuffle.AggregationPhaseInput`, what a worker sends to the aggregator.
+    pub const AGGREGATION_PHASE_INPUT: Self = Self { entries: 1, register_count: Some(2) };
+}
+
+/// Reads the vector of a message, some entries at a time.
+pub struct PackedReader {
+    path: PathBuf,
+    file: File,
+    message: Message,
+    modulus: Modulus,
+    buffer: Zeroizing<Vec<u8>>,
+    start: usize,
+    end: usize,
+    /// Bytes of the packed part that are still to come.
+    packed: u64,
+    /// Bytes that are to be skipped.
+    skipped: u64,
+    entries: u64,
+    register_count: i64,
+}
+
+impl PackedReader {
+    /// Opens a file of one message.
+    pub fn open(path: &Path, message: Message, modulus: Modulus) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::file(path, error))?;
+        let buffer = Zeroizing::new(vec![0; BUFFER]);
+        let (path, start, end, packed, skipped) = (path.to_owned(), 0, 0, 0, 0);
+        Ok(Self { path, file, message, modulus, buffer, start, end, packed, skipped, entries: 0, register_count: 0 })
+    }
+
+    /// Entries read so far.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The number of registers, once everything has been read; 0 if there was none.
+    pub fn register_count(&self) -> i64 {
+        self.register_count
+    }
+
+    /// An error about this file.
+    pub fn refusal(&self, fault: impl std::fmt::Display) -> Error {
+        invalid!("{}: {fault}", self.path.display())
+    }
+
+    /// The next entries, at most so many; none at the end of the message. Refuses what is not less than the modulus.
+    pub fn read<E: Entry>(&mut self, most: usize) -> Result<Entries<E>> {
+        let mut entries = Zeroizing::new(Vec::with_capacity(most));
+        while entries.len() < most {
+            if self.skipped > 0 {
+                self.fill(1)?;
+                let bytes = self.skipped.min((self.end - self.start) as u64);
+                self.start += bytes as usize;
+                self.skipped -= bytes;
+            } else if self.packed > 0 {
+                self.unpack(&mut entries, most)?;
+            } else if !self.next_field(&mut entries)? {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Decodes what the buffer has of a packed part.
+    fn unpack<E: Entry>(&mut self, entries: &mut Vec<E>, most: usize) -> Result<()> {
+        self.fill(LONGEST_VARINT.min(self.packed as usize))?;
+        let available = self.packed.min((self.end - self.start) as u64) as usize;
+        let bytes = &self.buffer[self.start..self.start + available];
+        let before = entries.len();
+        let taken = decode(bytes, entries, most, self.modulus.value());
+        let fault = match taken {
+            // A number that has no end within the longest one, or within its packed part.
+            Some(0) => Some("is no number"),
+            Some(taken) => {
+                self.start += taken;
+                self.packed -= taken as u64;
+                None
+            }
+            None => Some("is not less than the ring modulus"),
+        };
+        if let Some(fault) = fault {
+            return Err(self.refusal(format!("entry {} {fault}", self.entries + (entries.len() - before) as u64)));
+        }
+        self.entries += (entries.len() - before) as u64;
+        Ok(())
+    }
+
+    /// Reads up to where a field's bytes begin; false at the end of the message.
+    fn next_field<E: Entry>(&mut self, entries: &mut Vec<E>) -> Result<bool> {
+        if !self.more()? {
+            return Ok(false);
+        }
+        let tag = self.varint()?;
+        let (field, kind) = (tag >> 3, (tag & 7) as u32);
+        if field == 0 || field >= 1 << 29 {
+            return Err(self.refusal("it is not the expected message"));
+        }
+        match kind {
+            VARINT => {
+                let value = self.varint()?;
+                if field == u64::from(self.message.entries) {
+                    if value >= u64::from(self.modulus.value()) {
+                        return Err(self.refusal(format!("entry {} is not less than the ring modulus", self.entries)));
+                    }
+                    entries.push(E::new(value as u32));
+                    self.entries += 1;
+                } else if Some(field) == self.message.register_count.map(u64::from) {
+                    self.register_count = value as i64;
+                }
+            }
+            LENGTH if field == u64::from(self.message.entries) => self.packed = self.varint()?,
+            LENGTH => self.skipped = self.varint()?,
+            FIXED_64 => self.skipped = 8,
+            FIXED_32 => self.skipped = 4,
+            _ => return Err(self.refusal("it is not the expected message")),
+        }
+        Ok(true)
+    }
+
+    /// Whether there is another byte.
+    fn more(&mut self) -> Result<bool> {
+        self.fill_at_most(1)?;
+        Ok(self.start < self.end)
+    }
+
+    fn varint(&mut self) -> Result<u64> {
+        self.fill_at_most(LONGEST_VARINT)?;
+        match varint(&self.buffer[self.start..self.end]) {
+            Some((value, bytes)) => {
+                self.start += bytes;
+                Ok(value)
+            }
+            None => Err(self.refusal("the message is cut short, or is not the expected one")),
+        }
+    }
+
+    /// Makes so many bytes available.
+    fn fill(&mut self, bytes: usize) -> Result<()> {
+        self.fill_at_most(bytes)?;
+        if self.end - self.start < bytes {
+            return Err(self.refusal("the message is cut short"));
+        }
+        Ok(())
+    }
+
+    /// The same unless the file ends before.
+    fn fill_at_most(&mut self, bytes: usize) -> Result<()> {
+        if self.end - self.start >= bytes {
+            return Ok(());
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        while self.end < bytes {
+            match self.file.read(&mut self.buffer[self.end..]) {
+                Ok(0) => break,
+                Ok(read) => self.end += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::file(&self.path, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first number and its bytes; none if it does not end within ten bytes.
+fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0;
+    for (at, byte) in bytes.iter().take(LONGEST_VARINT).enumerate() {
+        value |= u64::from(byte & 0x7f).checked_shl(7 * at as u32).unwrap_or(0);
+        if byte & 0x80 == 0 {
+            return Some((value, at + 1));
+        }
+    }
+    None
+}
+
+/// Appends the numbers that lie whole in `bytes`, until there are `most`; the bytes taken, or none where a number is not less than
+/// `modulus`: those before it have been appended.
+fn decode<E: Entry>(bytes: &[u8], entries: &mut Vec<E>, most: usize, modulus: u32) -> Option<usize> {
+    let mut at = 0;
+    while entries.len() < most {
+        let rest = &bytes[at..];
+        if let Some(step) = rest.first_chunk::<STEP>()
+            && most - entries.len() >= STEP
+        {
+            let one_byte_each = step.iter().fold(0, |all, byte| all | byte) < 0x80;
+            if one_byte_each && step.iter().all(|byte| u32::from(*byte) < modulus) {
+                entries.extend(step.iter().map(|byte| E::new(u32::from(*byte))));
+                at += STEP;
+                continue;
+            }
+        }
+        let Some((value, taken)) = varint(rest) else { break };
+        if value >= u64::from(modulus) {
+            return None;
+        }
+        entries.push(E::new(value as u32));
+        at += taken;
+    }
+    Some(at)
+}
+
+/// Writes a message to a new file.
+pub fn write<E: Entry>(
+    path: &Path,
+    entries: &[E],
+    message: Message,
+    register_count: i64,
+    work: &Work<'_>,
+) -> Result<()> {
+    let mut output = Output::create(path)?;
+    let length: u64 = entries.iter().map(|entry| varint_length(entry.value())).sum();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(5 * BLOCK));
+    append_varint(&mut bytes, u64::from(message.entries << 3 | LENGTH));
+    append_varint(&mut bytes, length);
+    for block in entries.chunks(BLOCK) {
+        for entry in block {
+            append_varint(&mut bytes, u64::from(entry.value()));
+        }
+        output.write(&bytes)?;
+        bytes.clear();
+        work.advance(0)?;
+    }
+    if let Some(field) = message.register_count {
+        append_varint(&mut bytes, u64::from(field << 3 | VARINT));
+        append_varint(&mut bytes, register_count as u64);
+        output.write(&bytes)?;
+    }
+    output.finish()
+}
+
+fn varint_length(value: u32) -> u64 {
+    u64::from((value | 1).ilog2() / 7 + 1)
+}
+
+fn append_varint(bytes: &mut Vec<u8>, value: u64) {
+    let mut rest = value;
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+}
