@@ -10,7 +10,7 @@ from gristmill import _native as native
 from gristmill.trust import hybrid
 from mill import pki
 from mill.conftest import World
-from mill.stand_ins import stage
+from mill.wires import LLV2
 from wfa.measurement.api.v2alpha.crypto_pb2 import ElGamalPublicKey as PublicElGamalKey
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
@@ -56,9 +56,10 @@ def token(world: World, keys: Keys, number: int, *, name: str = "LHdjUf0z6dc", a
             public_api_version="v2alpha", measurement_spec=spec.SerializeToString(), participant_count=3
         )
     )
-    llv2 = details.liquid_legions_v2
+    llv2 = getattr(details, world.wire.member)
     llv2.role = AGGREGATOR if world.duchy == "aggregator" else NON_AGGREGATOR
-    llv2.parameters.maximum_frequency = 3
+    if world.wire is LLV2:
+        llv2.parameters.maximum_frequency = 3
     llv2.parameters.elliptic_curve_id = 415
     llv2.parameters.sketch_parameters.decay_rate = 12.0
     llv2.parameters.sketch_parameters.size = 1000
@@ -68,7 +69,7 @@ def token(world: World, keys: Keys, number: int, *, name: str = "LHdjUf0z6dc", a
         noise.reach_noise_config.blind_histogram_noise,
         noise.reach_noise_config.noise_for_publisher_noise,
         noise.reach_noise_config.global_reach_dp_noise,
-        noise.frequency_noise_config,
+        *([noise.frequency_noise_config] if world.wire is LLV2 else []),
     ):
         params.CopyFrom(DifferentialPrivacyParams(epsilon=10.0, delta=0.5))
     if number > INITIALIZATION:
@@ -82,7 +83,7 @@ def token(world: World, keys: Keys, number: int, *, name: str = "LHdjUf0z6dc", a
     return ComputationToken(
         local_computation_id=-7,
         global_computation_id=name,
-        computation_stage=stage(number),
+        computation_stage=world.wire.stage(number),
         attempt=attempt,
         computation_details=details,
         blobs=_blobs(world, number),
@@ -142,14 +143,25 @@ def put_registers(
 ) -> None:
     """The requisition's data: an encrypted sketch with these registers."""
     path = world.directory / f"sketch-{secrets.token_hex(4)}"
-    native.encrypt_sketch(
-        registers,
-        output=str(path),
-        public_key=keys.combined,
-        maximum_frequency=maximum_frequency,
-        randomness=native.Randomness.operating_system(),
-        threads=1,
-        progress=native.Progress(),
-    )
+    randomness, progress = native.Randomness.operating_system(), native.Progress()
+    if world.wire is LLV2:
+        native.encrypt_sketch(
+            registers,
+            output=str(path),
+            public_key=keys.combined,
+            maximum_frequency=maximum_frequency,
+            randomness=randomness,
+            threads=1,
+            progress=progress,
+        )
+    else:
+        native.encrypt_reach_only_sketch(
+            [index for index, _, _ in registers],
+            output=str(path),
+            public_key=keys.combined,
+            randomness=randomness,
+            threads=1,
+            progress=progress,
+        )
     (mine,) = [requisition for requisition in token.requisitions if requisition.path]
     world.put(f"requisitions/{mine.path}", path.read_bytes())

@@ -22,6 +22,7 @@ from gristmill.mill.process import ClaimedItem, Mill
 from gristmill.proto.duchy import leases_pb2_grpc as leases_grpc
 from mill import pki
 from mill.stand_ins import InternalApi, Journal, Kingdom, Leases, Peer
+from mill.wires import LLV2, Wire
 from wfa.measurement.config.duchy_cert_config_pb2 import DuchyCertConfig
 from wfa.measurement.internal.duchy import computations_service_pb2_grpc as internal_grpc
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -48,6 +49,8 @@ class World:
     ports: dict[str, int]
     duchy: str
     leases: Leases
+    wire: Wire = LLV2
+    """The protocol of its computations."""
     _running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -77,7 +80,7 @@ class World:
             "consent-signaling-certificate-der-file": str(identity.signing_cert),
             "consent-signaling-private-key-der-file": str(identity.signing_key),
             "file-system-storage-directory": str(self.blobs),
-            "claimed-computation-type": "LIQUID_LEGIONS_SKETCH_AGGREGATION_V2",
+            "claimed-computation-type": self.wire.computation_type,
             "parallelism": "2",
         }
         if token is not None:
@@ -131,7 +134,15 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pki.Identi
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, tmp_path: Path, identities: dict[str, pki.Identity]) -> Iterator[World]:
+def wire() -> Wire:
+    """Which protocol the computations of `world` follow; tests may ask for another, or for both."""
+    return LLV2
+
+
+@pytest.fixture
+def world(
+    request: pytest.FixtureRequest, tmp_path: Path, identities: dict[str, pki.Identity], wire: Wire
+) -> Iterator[World]:
     duchy: str = getattr(request, "param", "worker1")
     (tmp_path / "all_root_certs.pem").write_bytes(b"".join(each.root_pem for each in identities.values()))
     info = DuchyCertConfig(
@@ -147,7 +158,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, identities: dict[str, 
     (tmp_path / "duchy_cert_config.textproto").write_text(text_format.MessageToString(info))
     journal = Journal()
     internal, kingdom = InternalApi(journal), Kingdom(journal)
-    peers = {"worker2": Peer(journal, 7), "aggregator": Peer(journal, 5)}
+    peers = {"worker2": Peer(journal, 7, wire), "aggregator": Peer(journal, 5, wire)}
     servers: list[grpc.Server] = []
     ports: dict[str, int] = {}
 
@@ -176,7 +187,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, identities: dict[str, 
         control_grpc.add_ComputationControlServicer_to_server(peer, serve(name, name))
     for server in servers:
         server.start()
-    world = World(tmp_path, identities, journal, internal, kingdom, peers, ports, duchy, leases)
+    world = World(tmp_path, identities, journal, internal, kingdom, peers, ports, duchy, leases, wire)
     try:
         yield world
     finally:

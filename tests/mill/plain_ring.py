@@ -16,9 +16,10 @@ from typing import Any
 import grpc
 from google.protobuf import text_format
 
-from mill import pki
+from mill import pki, wires
 from mill.conftest import DUCHIES, World
-from mill.stand_ins import InternalApi, Journal, Kingdom, Leases, stage
+from mill.stand_ins import InternalApi, Journal, Kingdom, Leases
+from mill.wires import Wire
 from wfa.measurement.config.duchy_cert_config_pb2 import DuchyCertConfig
 from wfa.measurement.internal.duchy import computations_service_pb2_grpc as internal_grpc
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
@@ -26,11 +27,7 @@ from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationStag
 from wfa.measurement.system.v1alpha import computation_control_service_pb2 as control_pb
 from wfa.measurement.system.v1alpha import computation_control_service_pb2_grpc as control_grpc
 from wfa.measurement.system.v1alpha import computation_participants_service_pb2_grpc as participants_grpc
-from wfa.measurement.system.v1alpha import computation_stage_pb2
 from wfa.measurement.system.v1alpha import computations_service_pb2_grpc as computations_grpc
-
-WAITS_FOR = {1: 5, 2: 7, 3: 9, 4: 11}
-"""Description of a message -> the stage that waits for it."""
 
 
 class Control(control_grpc.ComputationControlServicer):
@@ -39,11 +36,8 @@ class Control(control_grpc.ComputationControlServicer):
 
     def GetComputationStage(self, request: Any, context: grpc.ServicerContext) -> Any:
         token = self.internal.tokens[request.name.split("/")[1]]
-        number = token.computation_stage.liquid_legions_sketch_aggregation_v2
-        return computation_stage_pb2.ComputationStage(
-            name=request.name,
-            liquid_legions_v2_stage=computation_stage_pb2.LiquidLegionsV2Stage(stage=number),  # type: ignore[arg-type]
-        )
+        wire = wires.of(token)
+        return wire.system_stage(request.name, wire.stage_of(token))
 
     def AdvanceComputation(self, request_iterator: Iterator[Any], context: grpc.ServicerContext) -> Any:
         sender = dict(context.invocation_metadata())["duchy-identity"]
@@ -51,8 +45,9 @@ class Control(control_grpc.ComputationControlServicer):
         header, body = messages[0].header, b"".join(message.body_chunk.partial_data for message in messages[1:])
         with self.internal.lock:
             token = self.internal.tokens[header.name.removeprefix("computations/")]
-            number = token.computation_stage.liquid_legions_sketch_aggregation_v2
-            if number != WAITS_FOR[header.liquid_legions_v2.description]:
+            wire = wires.of(token)
+            number = wire.stage_of(token)
+            if number != wire.waits[getattr(header, wire.member).description]:
                 context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the computation is in stage {number}")
             outputs = [blob for blob in token.blobs if blob.dependency_type == OUTPUT]
             blob = outputs[DUCHIES.index(sender) if number == 5 else 0]
@@ -66,14 +61,14 @@ class Control(control_grpc.ComputationControlServicer):
                 for blob_id, each in enumerate(inputs):
                     token.blobs.add(blob_id=blob_id, dependency_type=INPUT, path=each)
                 token.blobs.append(ComputationStageBlobMetadata(blob_id=len(inputs), dependency_type=OUTPUT))
-                token.computation_stage.CopyFrom(stage(number + 1))
+                token.computation_stage.CopyFrom(wire.stage(number + 1))
                 token.attempt = 0
                 self.internal.add(token, queued=True)
         return control_pb.AdvanceComputationResponse()
 
 
 @contextmanager
-def plain_ring(directory: Path, identities: dict[str, pki.Identity]) -> Iterator[dict[str, World]]:
+def plain_ring(directory: Path, identities: dict[str, pki.Identity], wire: Wire) -> Iterator[dict[str, World]]:
     """A World a duchy; they share the kingdom."""
     bundle = b"".join(each.root_pem for each in identities.values())
     info = DuchyCertConfig()
@@ -110,7 +105,7 @@ def plain_ring(directory: Path, identities: dict[str, pki.Identity]) -> Iterator
         control, control_ports[name] = serve(name)
         control_grpc.add_ComputationControlServicer_to_server(Control(internal, place / "blobs"), control)
         ports = {"internal": port, "kingdom": kingdom_port}
-        worlds[name] = World(place, identities, own, internal, kingdom, {}, ports, name, Leases(own, internal))
+        worlds[name] = World(place, identities, own, internal, kingdom, {}, ports, name, Leases(own, internal), wire)
     for world in worlds.values():
         world.ports |= control_ports
     for server in servers:

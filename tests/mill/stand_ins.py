@@ -18,22 +18,22 @@ import grpc
 
 from gristmill.proto.duchy import leases_pb2
 from gristmill.proto.duchy import leases_pb2_grpc as leases_grpc
-from mill import transitions
+from mill import transitions, wires
+from mill.wires import LLV2, Wire
 from wfa.measurement.internal.duchy import computations_service_pb2 as pb
 from wfa.measurement.internal.duchy import computations_service_pb2_grpc as pb_grpc
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
-from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage
+from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationTypeEnum
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationStageBlobMetadata, ComputationToken
 from wfa.measurement.system.v1alpha import computation_control_service_pb2 as control_pb
 from wfa.measurement.system.v1alpha import computation_control_service_pb2_grpc as control_grpc
 from wfa.measurement.system.v1alpha import computation_log_entries_service_pb2_grpc as logs_grpc
-from wfa.measurement.system.v1alpha import computation_log_entry_pb2, computation_pb2, computation_stage_pb2
+from wfa.measurement.system.v1alpha import computation_log_entry_pb2, computation_pb2
 from wfa.measurement.system.v1alpha import computation_participants_service_pb2_grpc as participants_grpc
 from wfa.measurement.system.v1alpha import computations_service_pb2_grpc as computations_grpc
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 
 Context = grpc.ServicerContext
-COMPLETE = 13
 
 
 @dataclass
@@ -112,9 +112,13 @@ class InternalApi(pb_grpc.ComputationsServicer):
         with self.lock:
             self.journal.note("ClaimWork", request)
             self._fail("ClaimWork", context)
-            if not self.queue:
+            types = {name: wires.of(self.tokens[name]).computation_type for name in self.queue}
+            asked = ComputationTypeEnum.ComputationType.Name(request.computation_type)
+            name = next((name for name in self.queue if types[name] == asked), None)
+            if name is None:
                 return pb.ClaimWorkResponse()
-            token = self.tokens[self.queue.pop(0)]
+            self.queue.remove(name)
+            token = self.tokens[name]
             token.attempt += 1
             self._hold(token, request.owner, request.lock_duration.ToTimedelta().total_seconds())
             return pb.ClaimWorkResponse(token=token)
@@ -167,7 +171,8 @@ class InternalApi(pb_grpc.ComputationsServicer):
     def FinishComputation(self, request: pb.FinishComputationRequest, context: Context) -> Any:
         with self.lock:
             token = self._edit("FinishComputation", request, context)
-            if request.ending_computation_stage != stage(COMPLETE) or not request.reason:
+            ending = wires.of(token).stage(wires.of(token).complete)
+            if request.ending_computation_stage != ending or not request.reason:
                 context.abort(grpc.StatusCode.UNKNOWN, "no ending stage, or no reason")
             token.computation_stage.CopyFrom(request.ending_computation_stage)
             token.computation_details.ending_state = request.reason
@@ -287,10 +292,10 @@ class Kingdom(
 
 
 class Peer(control_grpc.ComputationControlServicer):
-    """Another duchy's control server, in one LLv2 stage. `answer` may refuse or hold up a send."""
+    """Another duchy's control server, in one stage. `answer` may refuse or hold up a send."""
 
-    def __init__(self, journal: Journal, stage: int) -> None:
-        self.journal, self.stage = journal, stage
+    def __init__(self, journal: Journal, stage: int, wire: Wire = LLV2) -> None:
+        self.journal, self.stage, self.wire = journal, stage, wire
         self.received: list[bytes] = []
         self.chunks: list[int] = []
         self.header: Any = None
@@ -301,10 +306,7 @@ class Peer(control_grpc.ComputationControlServicer):
     def GetComputationStage(self, request: Any, context: Context) -> Any:
         self.journal.note("GetComputationStage", request)
         self.asked(context)
-        return computation_stage_pb2.ComputationStage(
-            name=request.name,
-            liquid_legions_v2_stage=computation_stage_pb2.LiquidLegionsV2Stage(stage=self.stage),  # type: ignore[arg-type]
-        )
+        return self.wire.system_stage(request.name, self.stage)
 
     def AdvanceComputation(self, request_iterator: Iterator[Any], context: Context) -> Any:
         self.journal.note("AdvanceComputation", None)
@@ -318,8 +320,4 @@ class Peer(control_grpc.ComputationControlServicer):
         return control_pb.AdvanceComputationResponse()
 
 
-def stage(number: int) -> ComputationStage:
-    return ComputationStage(liquid_legions_sketch_aggregation_v2=number)  # type: ignore[arg-type]
-
-
-__all__ = ["COMPLETE", "InternalApi", "Journal", "Kingdom", "Peer", "stage"]
+__all__ = ["InternalApi", "Journal", "Kingdom", "Peer"]

@@ -11,12 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from gristmill import _native as native
-from mill import pki
+from mill import pki, wires
 from mill.computations import (
     CONFIRMATION,
     GENERATOR,
     ONE,
-    REGISTER,
     SETUP,
     THREE,
     Keys,
@@ -27,13 +26,15 @@ from mill.computations import (
     token,
 )
 from mill.conftest import MILL, World
-from mill.stand_ins import COMPLETE, Leases
+from mill.stand_ins import Leases
+from mill.wires import BOTH
 from native.test_hostile_points import NO_POINTS, OFF_CURVE, points
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 
 AT_THE_AGGREGATOR = pytest.mark.parametrize("world", ["aggregator"], indirect=True)
 REGISTERS = points(18)
+"""Three of Liquid Legions v2, or nine of the reach-only protocol."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def reason(world: World, claimed: ComputationToken) -> str:
     assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
     (failed,), (finished,) = (world.journal.of(method) for method in world.journal.writes())
     assert finished.reason == ComputationDetails.FAILED
-    assert claimed.computation_stage.liquid_legions_sketch_aggregation_v2 == COMPLETE
+    assert world.wire.stage_of(claimed) == world.wire.complete
     claimed.computation_details.ending_state = 0  # type: ignore[assignment]
     assert claimed.computation_details.SerializeToString(deterministic=True) == details
     assert {path: path.read_bytes() for path in world.blobs.rglob("*") if path.is_file()} == files
@@ -61,23 +62,26 @@ def reason(world: World, claimed: ComputationToken) -> str:
     return text
 
 
-def spoilt(fault: str) -> bytes:
-    """Three registers, the second of which has this in the middle."""
-    return REGISTERS[: REGISTER + 66] + NO_POINTS[fault] + REGISTERS[REGISTER + 99 :]
+def spoilt(world: World, fault: str) -> bytes:
+    """Three registers, the second of which has this in it."""
+    registers, at = REGISTERS[: 3 * world.wire.register], world.wire.register * 4 // 3
+    return registers[:at] + NO_POINTS[fault] + registers[at + 33 :]
 
 
 # Data
 
 
+@BOTH
 @pytest.mark.parametrize("fault", ["off the curve", "infinity", "x beyond the prime", "uncompressed", "no first byte"])
 def test_no_points_of_a_data_provider_are_told_with_its_requisition(world: World, keys: Keys, fault: str) -> None:
     claimed = token(world, keys, SETUP)
-    world.put("requisitions/LHdjUf0z6dc/req0", spoilt(fault))
+    world.put("requisitions/LHdjUf0z6dc/req0", spoilt(world, fault))
     assert reason(world, claimed) == (
         "GM-4001: SETUP_PHASE: the data of requisition req0: record 1 has a point that is not one of P-256"
     )
 
 
+@BOTH
 def test_a_wrong_length_of_a_data_provider_is_told_with_its_requisition(world: World, keys: Keys) -> None:
     claimed = token(world, keys, SETUP)
     world.put("requisitions/LHdjUf0z6dc/req0", REGISTERS[:-1])
@@ -85,11 +89,12 @@ def test_a_wrong_length_of_a_data_provider_is_told_with_its_requisition(world: W
 
 
 @AT_THE_AGGREGATOR
+@BOTH
 @pytest.mark.parametrize("sender", ["worker1", "worker2"])
 def test_no_points_that_a_peer_gathers_in_are_told_with_its_name(world: World, keys: Keys, sender: str) -> None:
     claimed = token(world, keys, SETUP)
     for at, duchy in enumerate(("worker1", "worker2")):
-        world.put(f"computations/in/{at}", spoilt("infinity") if duchy == sender else REGISTERS)
+        world.put(f"computations/in/{at}", spoilt(world, "infinity") if duchy == sender else REGISTERS)
     assert reason(world, claimed) == (
         f"GM-4001: SETUP_PHASE: the SETUP_PHASE_INPUT of {sender}: record 1 has a point that is not one of P-256"
     )
@@ -98,7 +103,7 @@ def test_no_points_that_a_peer_gathers_in_are_told_with_its_name(world: World, k
 @pytest.mark.parametrize("fault", ["off the curve", "x is the prime"])
 def test_no_points_of_the_duchy_before_are_told_with_its_name(world: World, keys: Keys, fault: str) -> None:
     claimed = token(world, keys, ONE)
-    world.put("computations/in/0", spoilt(fault))
+    world.put("computations/in/0", spoilt(world, fault))
     assert reason(world, claimed) == (
         "GM-4001: EXECUTION_PHASE_ONE: the EXECUTION_PHASE_ONE_INPUT of aggregator: "
         "record 1 has a point that is not one of P-256"
@@ -108,7 +113,7 @@ def test_no_points_of_the_duchy_before_are_told_with_its_name(world: World, keys
 @AT_THE_AGGREGATOR
 def test_keys_that_are_read_late_are_told_with_the_senders_name(world: World, keys: Keys) -> None:
     claimed = token(world, keys, ONE)
-    world.put("computations/in/0", spoilt("off the curve"))
+    world.put("computations/in/0", spoilt(world, "off the curve"))
     assert reason(world, claimed) == (
         "GM-4001: EXECUTION_PHASE_ONE: the EXECUTION_PHASE_ONE_INPUT of worker2: "
         "a record has a point that is not one of P-256"
@@ -134,7 +139,7 @@ def test_a_ciphertext_of_infinity_is_bad_input_and_no_defect(world: World, keys:
 
 def test_bad_input_is_not_tried_again_under_a_lease_either(world: World, keys: Keys, leases: Leases) -> None:
     claimed = token(world, keys, SETUP)
-    world.put("requisitions/LHdjUf0z6dc/req0", spoilt("off the curve"))
+    world.put("requisitions/LHdjUf0z6dc/req0", spoilt(world, "off the curve"))
     assert "requisition req0" in reason(world, claimed)
     assert not {"PutBack", "RecordOutput"} & set(world.journal.methods())
 
@@ -143,7 +148,7 @@ def test_bad_input_is_not_tried_again_under_a_lease_either(world: World, keys: K
 
 
 def key_of(claimed: ComputationToken, duchy: str) -> Any:
-    participants = claimed.computation_details.liquid_legions_v2.participant
+    participants = wires.of(claimed).details(claimed).participant
     return next(each for each in participants if each.duchy_id == duchy)
 
 
@@ -207,16 +212,16 @@ def another_as_ours(world: World, keys: Keys, claimed: ComputationToken) -> None
 
 
 def one_is_missing(world: World, keys: Keys, claimed: ComputationToken) -> None:
-    del claimed.computation_details.liquid_legions_v2.participant[1]
+    del world.wire.details(claimed).participant[1]
 
 
 def one_is_there_twice(world: World, keys: Keys, claimed: ComputationToken) -> None:
-    participants = claimed.computation_details.liquid_legions_v2.participant
+    participants = world.wire.details(claimed).participant
     participants[0].CopyFrom(participants[1])
 
 
 def we_are_missing(world: World, keys: Keys, claimed: ComputationToken) -> None:
-    del claimed.computation_details.liquid_legions_v2.participant[0]
+    del world.wire.details(claimed).participant[0]
 
 
 def one_is_unknown(world: World, keys: Keys, claimed: ComputationToken) -> None:
@@ -268,7 +273,7 @@ def test_a_confirmation_of_what_is_wrong_fails_and_confirms_nothing(
     claimed = token(world, keys, CONFIRMATION)
     change(world, keys, claimed)
     assert told in reason(world, claimed)
-    assert not claimed.computation_details.liquid_legions_v2.combined_public_key.element
+    assert not world.wire.details(claimed).combined_public_key.element
 
 
 def test_a_sketch_of_points_is_taken(world: World, keys: Keys) -> None:

@@ -15,7 +15,8 @@ from gristmill.mill.job import Found, Job
 from gristmill.proto.duchy import leases_pb2
 from mill.computations import SETUP, Keys, make_keys, put_sketch, token
 from mill.conftest import MILL, World
-from mill.stand_ins import COMPLETE, Leases
+from mill.stand_ins import Leases
+from mill.wires import LLV2
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 
 
@@ -180,7 +181,7 @@ def test_attempts_are_counted_by_how_they_ended(
     setattr(leases.counts, count, value)
     world.run(claimed)
     stage = claimed.computation_stage.liquid_legions_sketch_aggregation_v2
-    assert (stage == COMPLETE) is ends
+    assert (stage == LLV2.complete) is ends
 
 
 @pytest.mark.parametrize(("hours", "fails"), [(1, False), (25, True)])

@@ -12,7 +12,7 @@ from mill import pki
 from mill.computations import RING, SETUP, make_keys, public_key, put_registers, token
 from mill.conftest import World
 from mill.plain_ring import plain_ring
-from mill.stand_ins import COMPLETE, stage
+from mill.wires import LLV2, REACH_ONLY, Wire
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -31,8 +31,9 @@ def prepared(worlds: dict[str, World], maximum_frequency: int) -> tuple[dict[str
     spec = None
     for place, (duchy, world) in enumerate(worlds.items()):
         claimed = token(world, keys, SETUP, attempt=0)
-        llv2 = claimed.computation_details.liquid_legions_v2
-        llv2.parameters.maximum_frequency = maximum_frequency
+        llv2 = world.wire.details(claimed)
+        if world.wire is LLV2:
+            llv2.parameters.maximum_frequency = maximum_frequency
         partial = native.combine_public_keys(elements[place + 1 :] or elements)
         llv2.partially_combined_public_key.CopyFrom(public_key(partial))
         noise = llv2.parameters.noise
@@ -42,7 +43,7 @@ def prepared(worlds: dict[str, World], maximum_frequency: int) -> tuple[dict[str
         spec = spec or claimed.computation_details.kingdom_computation.measurement_spec
         claimed.computation_details.kingdom_computation.measurement_spec = spec
         if duchy == "aggregator":
-            claimed.computation_stage.CopyFrom(stage(5))
+            claimed.computation_stage.CopyFrom(world.wire.stage(5))
             del claimed.blobs[:]
             for blob_id in range(2):
                 claimed.blobs.add(blob_id=blob_id, dependency_type=2)  # type: ignore[arg-type]
@@ -65,15 +66,16 @@ def run_all(worlds: dict[str, World], tokens: dict[str, ComputationToken]) -> No
             return
 
 
-@pytest.mark.parametrize("maximum_frequency", [3, 1])
-def test_the_ring_counts_exactly(tmp_path: Path, identities: dict[str, pki.Identity], maximum_frequency: int) -> None:
-    with plain_ring(tmp_path, identities) as worlds:
+@pytest.mark.parametrize(("wire", "maximum_frequency"), [(LLV2, 3), (LLV2, 1), (REACH_ONLY, 1)])
+def test_the_ring_counts_exactly(
+    tmp_path: Path, identities: dict[str, pki.Identity], wire: Wire, maximum_frequency: int
+) -> None:
+    with plain_ring(tmp_path, identities, wire) as worlds:
         tokens, consumer = prepared(worlds, maximum_frequency)
         run_all(worlds, tokens)
         ends = {duchy: each.computation_details.ending_state for duchy, each in tokens.items()}
         assert ends == dict.fromkeys(RING, ComputationDetails.SUCCEEDED)
-        stages = {each.computation_stage.liquid_legions_sketch_aggregation_v2 for each in tokens.values()}
-        assert stages == {COMPLETE}
+        assert {wire.stage_of(each) for each in tokens.values()} == {wire.complete}
         (handed_in,) = worlds["aggregator"].kingdom.journal.of("SetComputationResult")
         aggregator = worlds["aggregator"].journal.writes()
     signed = SignedMessage.FromString(consumer.decrypt(handed_in.encrypted_result).expose())  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import pytest
 
 from mill.computations import INITIALIZATION, REGISTER, SETUP, make_keys, put_sketch, token
 from mill.conftest import MILL, World
-from mill.stand_ins import COMPLETE
+from mill.wires import LLV2
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 20) -> str:
@@ -75,7 +75,7 @@ def test_flags_may_be_given_as_name_and_value(world: World) -> None:
         ({"work-lock-duration": "5 minutes"}, "5 minutes"),
         ({"bytes-per-chunk": str(4 * 1024 * 1024)}, "4194304"),
         ({"mill-id": None}, "--mill-id"),
-        ({"claimed-computation-type": "REACH_ONLY_LIQUID_LEGIONS_SKETCH_AGGREGATION_V2"}, "REACH_ONLY"),
+        ({"claimed-computation-type": "HONEST_MAJORITY_SHARE_SHUFFLE"}, "HONEST_MAJORITY"),
     ],
 )
 def test_wrong_flags_end_the_process_with_2(
@@ -167,7 +167,7 @@ def test_a_mill_that_sleeps_past_its_lock_writes_nothing_when_it_wakes(world: Wo
     finish(process)
     assert process.returncode == 0
     assert world.journal.writes() == before
-    assert claimed.computation_stage.liquid_legions_sketch_aggregation_v2 != COMPLETE
+    assert claimed.computation_stage.liquid_legions_sketch_aggregation_v2 != LLV2.complete
 
 
 def wait_for(condition: object, seconds: float = 10) -> None:

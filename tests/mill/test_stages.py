@@ -13,19 +13,18 @@ import pytest
 from conformance.blobs.forwarded_storage import StorageServer
 from gristmill.mill import llv2, runner
 from gristmill.trust.signatures import SignedMessage
+from mill import wires
 from mill.computations import (
     CONFIRMATION,
     INITIALIZATION,
-    REGISTER,
     SETUP,
-    THREE,
     Keys,
     make_keys,
     put_sketch,
     token,
 )
 from mill.conftest import CERTIFICATE, MILL, World
-from mill.stand_ins import COMPLETE
+from mill.wires import BOTH, LLV2, REACH_ONLY, Wire
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -52,7 +51,7 @@ def claimed_setup(world: World, keys: Keys, *, lock: float = 300, attempt: int =
 
 
 def stage_of(claimed: ComputationToken) -> int:
-    return claimed.computation_stage.liquid_legions_sketch_aggregation_v2
+    return wires.of(claimed).stage_of(claimed)
 
 
 def refuse(code: grpc.StatusCode) -> Any:
@@ -157,7 +156,7 @@ def test_a_write_by_somebody_else_meanwhile_does_not_disturb(world: World, keys:
 
 def test_a_mill_that_is_stopped_cancels_the_cryptography_and_puts_the_stage_back(world: World, keys: Keys) -> None:
     claimed = token(world, keys, SETUP)
-    noise = claimed.computation_details.liquid_legions_v2.parameters.noise.reach_noise_config.global_reach_dp_noise
+    noise = world.wire.details(claimed).parameters.noise.reach_noise_config.global_reach_dp_noise
     noise.epsilon, noise.delta = 0.0003, 1e-12  # a quarter of a million registers
     put_sketch(world, keys, claimed)
     world.internal.add(claimed, owner=MILL, lock=300)
@@ -222,6 +221,7 @@ def test_a_peer_that_cannot_be_reached_puts_the_stage_back(
     assert "FailComputationParticipant" not in world.journal.methods()
 
 
+@BOTH
 def test_a_retry_in_place_sends_the_kept_bytes(world: World, keys: Keys) -> None:
     claimed = claimed_setup(world, keys)
     peer = world.peers["aggregator"]
@@ -237,6 +237,7 @@ def test_a_retry_in_place_sends_the_kept_bytes(world: World, keys: Keys) -> None
     assert stage_of(claimed) == 7
 
 
+@BOTH
 def test_what_an_earlier_attempt_kept_is_sent_byte_for_byte(world: World, keys: Keys) -> None:
     claimed = token(world, keys, SETUP, attempt=2)
     claimed.blobs[0].path = "LHdjUf0z6dc/SETUP_PHASE/0"
@@ -249,6 +250,7 @@ def test_what_an_earlier_attempt_kept_is_sent_byte_for_byte(world: World, keys: 
     assert world.journal.writes() == ["AdvanceComputation", "AdvanceComputationStage"]
 
 
+@BOTH
 def test_a_peer_that_is_behind_is_waited_for(world: World, keys: Keys) -> None:
     claimed = claimed_setup(world, keys)
     peer = world.peers["aggregator"]
@@ -267,14 +269,28 @@ def test_a_peer_that_is_behind_is_waited_for(world: World, keys: Keys) -> None:
     assert stage_of(claimed) == 7
 
 
-def test_a_peer_that_is_past_the_stage_is_not_sent_to(world: World, keys: Keys) -> None:
+@BOTH
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_peer_that_is_past_the_stage_is_not_sent_to(world: World, keys: Keys, ended: bool) -> None:
     claimed = claimed_setup(world, keys)
-    world.peers["aggregator"].stage = SETUP
+    world.peers["aggregator"].stage = world.wire.complete if ended else SETUP
     world.run(claimed)
     assert world.peers["aggregator"].received == []
     assert stage_of(claimed) == 7
 
 
+@pytest.mark.parametrize("wire", [REACH_ONLY])
+def test_a_peer_that_names_another_protocols_stage_is_not_believed(world: World, keys: Keys) -> None:
+    claimed = claimed_setup(world, keys)
+    world.peers["aggregator"].wire, world.peers["aggregator"].stage = LLV2, LLV2.complete
+    world.run(claimed)
+    assert world.peers["aggregator"].received == []
+    assert world.journal.writes()[-2:] == ["FailComputationParticipant", "FinishComputation"]
+    (failed,) = world.journal.of("FailComputationParticipant")
+    assert "aggregator answered with an impossible stage" in failed.failure.error_message
+
+
+@BOTH
 def test_a_peer_that_refuses_the_message_fails_the_computation(world: World, keys: Keys) -> None:
     claimed = claimed_setup(world, keys)
     world.peers["aggregator"].answer = refuse(grpc.StatusCode.PERMISSION_DENIED)
@@ -314,9 +330,10 @@ def test_blobs_may_be_kept_by_a_storage_server_that_asks_for_no_certificate(worl
 # Permanent errors
 
 
+@BOTH
 def test_garbage_from_a_data_provider_fails_the_computation_here_and_at_the_kingdom(world: World, keys: Keys) -> None:
     claimed = claimed_setup(world, keys)
-    world.put("requisitions/LHdjUf0z6dc/req0", b"\x07" * (REGISTER - 1))
+    world.put("requisitions/LHdjUf0z6dc/req0", b"\x07" * (world.wire.register - 1))
     world.run(claimed)
     assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
     (failed,) = world.journal.of("FailComputationParticipant")
@@ -325,7 +342,7 @@ def test_garbage_from_a_data_provider_fails_the_computation_here_and_at_the_king
     assert (failed.failure.stage_attempt.stage, failed.failure.stage_attempt.stage_name) == (SETUP, "SETUP_PHASE")
     (finished,) = world.journal.of("FinishComputation")
     assert finished.reason == ComputationDetails.FAILED
-    assert stage_of(claimed) == COMPLETE
+    assert stage_of(claimed) == world.wire.complete
 
 
 def test_a_stage_that_was_tried_too_often_fails(world: World, keys: Keys) -> None:
@@ -336,7 +353,7 @@ def test_a_stage_that_was_tried_too_often_fails(world: World, keys: Keys) -> Non
 
 @pytest.mark.parametrize("attempt", [1, 11])
 def test_a_computation_that_has_ended_is_left_as_it_is(world: World, keys: Keys, attempt: int) -> None:
-    claimed = token(world, keys, COMPLETE, attempt=attempt)
+    claimed = token(world, keys, world.wire.complete, attempt=attempt)
     claimed.computation_details.ending_state = ComputationDetails.SUCCEEDED
     world.internal.add(claimed, owner=MILL, lock=300)
     world.run(claimed)
@@ -350,16 +367,18 @@ def test_a_failure_is_not_told_twice(world: World, keys: Keys) -> None:
     assert world.journal.writes() == ["FinishComputation"]
 
 
+@BOTH
 def test_a_computation_that_the_kingdom_has_ended_is_finished_here(world: World, keys: Keys) -> None:
     claimed = claimed_setup(world, keys, attempt=11)
     world.kingdom.errors["FailComputationParticipant"] = [grpc.StatusCode.FAILED_PRECONDITION]
     world.run(claimed)
-    assert stage_of(claimed) == COMPLETE
+    assert stage_of(claimed) == world.wire.complete
 
 
 # Opening
 
 
+@BOTH
 def test_initialization_makes_one_key_and_publishes_it_signed(world: World, keys: Keys) -> None:
     claimed = token(world, keys, INITIALIZATION)
     world.internal.add(claimed, owner=MILL, lock=300)
@@ -371,12 +390,13 @@ def test_initialization_makes_one_key_and_publishes_it_signed(world: World, keys
         "AdvanceComputationStage",
     ]
     published = world.kingdom.participant.requisition_params
-    element = claimed.computation_details.liquid_legions_v2.local_elgamal_key.public_key.element
+    element = world.wire.details(claimed).local_elgamal_key.public_key.element
     assert published.duchy_certificate == CERTIFICATE
-    assert len(published.liquid_legions_v2.el_gamal_public_key) == 70
-    assert published.liquid_legions_v2.el_gamal_public_key.endswith(element)
+    assert len(getattr(published, world.wire.member).el_gamal_public_key) == 70
+    assert getattr(published, world.wire.member).el_gamal_public_key.endswith(element)
 
 
+@BOTH
 def test_confirmation_confirms_before_it_keeps_the_combined_keys(world: World, keys: Keys) -> None:
     claimed = token(world, keys, CONFIRMATION)
     world.internal.add(claimed, owner=MILL, lock=300)
@@ -386,17 +406,18 @@ def test_confirmation_confirms_before_it_keeps_the_combined_keys(world: World, k
         "UpdateComputationDetails",
         "AdvanceComputationStage",
     ]
-    assert claimed.computation_details.liquid_legions_v2.combined_public_key.element == keys.combined
+    assert world.wire.details(claimed).combined_public_key.element == keys.combined
     assert stage_of(claimed) == 4
 
 
 @AT_THE_AGGREGATOR
+@BOTH
 def test_confirmation_leads_the_aggregator_to_wait_for_every_other_duchy(world: World, keys: Keys) -> None:
     claimed = token(world, keys, CONFIRMATION)
     world.internal.add(claimed, owner=MILL, lock=300)
     world.run(claimed)
     assert stage_of(claimed) == 5
-    waits = claimed.stage_specific_details.liquid_legions_v2.wait_setup_phase_inputs_details
+    waits = getattr(claimed.stage_specific_details, world.wire.member).wait_setup_phase_inputs_details
     assert dict(waits.external_duchy_local_blob_id) == {"worker1": 0, "worker2": 1}
     assert [(blob.blob_id, blob.path) for blob in claimed.blobs] == [(0, ""), (1, "")]
 
@@ -405,7 +426,7 @@ def test_confirmation_collects_every_fault_into_one_failure(world: World, keys: 
     claimed = token(world, keys, CONFIRMATION)
     claimed.requisitions[1].details.nonce += 1
     claimed.requisitions[0].path = ""
-    claimed.computation_details.liquid_legions_v2.participant[1].el_gamal_public_key_signature = b"forged"
+    world.wire.details(claimed).participant[1].el_gamal_public_key_signature = b"forged"
     world.internal.add(claimed, owner=MILL, lock=300)
     world.run(claimed)
     assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
@@ -418,17 +439,18 @@ def test_confirmation_collects_every_fault_into_one_failure(world: World, keys: 
 
 
 def last_stage(world: World, keys: Keys, distribution: dict[int, float], reach: int = 1234) -> ComputationToken:
-    """The aggregator's last stage with its output kept already."""
-    claimed = token(world, keys, THREE)
-    claimed.computation_details.liquid_legions_v2.reach_estimate.reach = reach
-    claimed.blobs[1].path = "LHdjUf0z6dc/EXECUTION_PHASE_THREE/1"
+    """The aggregator's last stage with its output kept already; of the reach-only protocol it is an empty mark."""
+    claimed = token(world, keys, world.wire.last)
+    world.wire.details(claimed).reach_estimate.reach = reach
+    claimed.blobs[1].path = "LHdjUf0z6dc/the last stage/1"
     kept = CompleteExecutionPhaseThreeAtAggregatorResponse(frequency_distribution=distribution)
-    world.put(f"computations/{claimed.blobs[1].path}", kept.SerializeToString())
+    world.put(f"computations/{claimed.blobs[1].path}", kept.SerializeToString() if world.wire is LLV2 else b"")
     world.internal.add(claimed, owner=MILL, lock=300)
     return claimed
 
 
 @AT_THE_AGGREGATOR
+@BOTH
 def test_the_result_is_signed_and_encrypted_to_the_measurement_consumer(world: World, keys: Keys) -> None:
     claimed = last_stage(world, keys, {1: 0.75, 3: 0.25})
     world.run(claimed)
@@ -440,8 +462,11 @@ def test_the_result_is_signed_and_encrypted_to_the_measurement_consumer(world: W
     result = Measurement.Result()
     assert signed.message.Unpack(result)
     assert result.reach.value == 1234
-    assert dict(result.frequency.relative_frequency_distribution) == {1: 0.75, 3: 0.25}
-    assert result.reach.WhichOneof("methodology") == result.frequency.WhichOneof("methodology") == "liquid_legions_v2"
+    assert result.reach.WhichOneof("methodology") == world.wire.member
+    assert result.HasField("frequency") == (world.wire is LLV2)
+    if world.wire is LLV2:
+        assert dict(result.frequency.relative_frequency_distribution) == {1: 0.75, 3: 0.25}
+        assert result.frequency.WhichOneof("methodology") == "liquid_legions_v2"
     (finished,) = world.journal.of("FinishComputation")
     assert finished.reason == ComputationDetails.SUCCEEDED
 
@@ -458,10 +483,17 @@ def test_a_result_that_had_arrived_is_read_back_and_not_a_failure(world: World, 
 
 @AT_THE_AGGREGATOR
 @pytest.mark.parametrize(
-    ("distribution", "reach"), [({1: 0.5}, 10), ({1: 1.0}, -1), ({4: 1.0}, 10), ({1: 1.5, 2: -0.5}, 10)]
+    ("distribution", "reach", "wire"),
+    [
+        ({1: 0.5}, 10, LLV2),
+        ({1: 1.0}, -1, LLV2),
+        ({4: 1.0}, 10, LLV2),
+        ({1: 1.5, 2: -0.5}, 10, LLV2),
+        ({}, -1, REACH_ONLY),
+    ],
 )
 def test_an_impossible_result_is_not_handed_in(
-    world: World, keys: Keys, distribution: dict[int, float], reach: int
+    world: World, keys: Keys, distribution: dict[int, float], reach: int, wire: Wire
 ) -> None:
     claimed = last_stage(world, keys, distribution, reach)
     world.run(claimed)

@@ -1,9 +1,10 @@
-"""What the existing internal API asks of an advance of Liquid Legions v2, row by row as its description has it."""
+"""What the existing internal API asks of an advance of Liquid Legions, row by row as its description has it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from mill import wires
 from wfa.measurement.internal.duchy import computations_service_pb2 as pb
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationStageDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -22,6 +23,7 @@ class Row(NamedTuple):
     queued: bool
 
 
+# Of both protocols: the reach-only one has the first of them.
 ROWS = {
     row.stage: row
     for row in (
@@ -40,19 +42,19 @@ ROWS = {
 
 def refusal(token: ComputationToken, request: pb.AdvanceComputationStageRequest) -> str:
     """Why the advance would be refused, or leave a stage that nobody can go on from; empty if it is right."""
-    llv2 = token.computation_details.liquid_legions_v2
-    here = token.computation_stage.liquid_legions_sketch_aggregation_v2
-    there = request.next_computation_stage.liquid_legions_sketch_aggregation_v2
-    others = [participant.duchy_id for participant in llv2.participant][:-1]
-    row = ROWS.get(there)
+    wire = wires.of(token)
+    own, here = wire.details(token), wire.stage_of(token)
+    there: int = getattr(request.next_computation_stage, wire.stage_field)
+    others = [participant.duchy_id for participant in own.participant][:-1]
+    row = ROWS.get(there) if there < wire.complete else None
     details = ComputationStageDetails()
     if there == 5:
         row = Row(5, 3, 0, len(others), queued=False)
-        slots = details.liquid_legions_v2.wait_setup_phase_inputs_details.external_duchy_local_blob_id
+        slots = getattr(details, wire.member).wait_setup_phase_inputs_details.external_duchy_local_blob_id
         slots.update({duchy: number for number, duchy in enumerate(others)})
     if row is None or row.before != here:
         return f"there is no transition from {here} to {there}"
-    if (there == 4 and llv2.role == AGGREGATOR) or (there == 5 and llv2.role != AGGREGATOR):
+    if (there == 4 and own.role == AGGREGATOR) or (there == 5 and own.role != AGGREGATOR):
         return f"stage {there} is not of this role"
     if not token.attempt:
         return "the stage was never claimed"
