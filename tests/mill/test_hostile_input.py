@@ -27,7 +27,7 @@ from mill.computations import (
 )
 from mill.conftest import MILL, World
 from mill.stand_ins import Leases
-from mill.wires import BOTH
+from mill.wires import BOTH, REACH_ONLY
 from native.test_hostile_points import NO_POINTS, OFF_CURVE, points
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -125,6 +125,26 @@ def test_half_a_row_of_the_matrix_is_told_with_the_senders_name(world: World, ke
     claimed = token(world, keys, THREE)
     world.put("computations/in/0", points(6))  # three ciphertexts; a row has two
     assert "the EXECUTION_PHASE_THREE_INPUT of worker2: " in reason(world, claimed)
+
+
+@AT_THE_AGGREGATOR
+@pytest.mark.parametrize("wire", [REACH_ONLY])
+@pytest.mark.parametrize("sent", [0, 65, 66 * 3 + 1])
+def test_a_blob_without_room_for_its_excessive_noise_is_told_with_the_senders_name(
+    world: World, keys: Keys, sent: int
+) -> None:
+    claimed = token(world, keys, SETUP)
+    world.put("computations/in/0", REGISTERS[: 66 * 4])
+    world.put("computations/in/1", REGISTERS[:sent])
+    assert reason(world, claimed).startswith("GM-4001: SETUP_PHASE: the SETUP_PHASE_INPUT of worker2: ")
+
+
+@AT_THE_AGGREGATOR
+@pytest.mark.parametrize("wire", [REACH_ONLY])
+def test_a_register_in_the_place_of_the_excessive_noise_fails_the_computation(world: World, keys: Keys) -> None:
+    claimed = token(world, keys, 8)
+    world.put("computations/in/0", REGISTERS[: 66 * 3])
+    assert "excessive noise" in reason(world, claimed)
 
 
 def test_a_ciphertext_of_infinity_is_bad_input_and_no_defect(world: World, keys: Keys) -> None:
