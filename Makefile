@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: prerequisites
-	@echo 'make demo [PERIOD=week|month|year] [PROTOCOL=llv2|reach-only]'
+	@echo 'make demo [PERIOD=week|month|year] [PROTOCOL=llv2|reach-only|hmss]'
 	@echo '                  measure real events among three duchies on this machine'
 	@echo 'make dev          make .venv with everything built into it'
 	@echo 'make test         all tests but the long ones'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,11 +21,13 @@ from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import Target, server_credentials
 from gristmill.trust.consent import serialize_el_gamal_key
 from gristmill.trust.development import DevelopmentKeys, make
+from gristmill.trust.hybrid import PrivateKeyset
 from kingdom.actors import DUCHIES, World, computation_of, world
 from wfa.measurement.api.v2alpha import requisition_fulfillment_service_pb2 as wire
 from wfa.measurement.api.v2alpha import requisition_fulfillment_service_pb2_grpc as wire_grpc
 from wfa.measurement.api.v2alpha.crypto_pb2 import SignedMessage
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
+from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
 from wfa.measurement.system.v1alpha.computation_participant_pb2 import ComputationParticipant
 
@@ -38,10 +40,11 @@ def _break(signed: SignedMessage) -> None:
 
 @dataclass
 class Door(wire_grpc.RequisitionFulfillmentServicer):
-    """Takes what data providers deliver to worker1 and tells the kingdom; `refuse` has statuses to answer first."""
+    """Takes what data providers deliver to a duchy and tells the kingdom; `refuse` has statuses to answer first."""
 
     kingdom: World
     computation: str
+    duchy: str = "worker1"
     headers: list[wire.FulfillRequisitionRequest.Header] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     metadata: list[dict[str, Any]] = field(default_factory=list)
@@ -55,7 +58,7 @@ class Door(wire_grpc.RequisitionFulfillmentServicer):
         requests = [request async for request in request_iterator]
         header = requests[0].header
         name = f"{self.computation}/requisitions/{header.name.rpartition('/')[2]}"
-        await self.kingdom.duchies["worker1"].fulfil(name, header.nonce, etag=header.etag)
+        await self.kingdom.duchies[self.duchy].fulfil(name, header.nonce, etag=header.etag)
         self.headers.append(header)
         self.bodies.append(b"".join(request.body_chunk.data for request in requests[1:]))
         self.metadata.append(dict(context.invocation_metadata()))
@@ -68,8 +71,13 @@ class Scene:
 
     kingdom: World
     measurement: Measurement
-    door: Door
-    provider: Callable[[list[int]], DataProvider]
+    doors: dict[str, Door]
+    provider: Callable[..., DataProvider]
+    """Of these VIDs, and with other settings where they are given."""
+
+    @property
+    def door(self) -> Door:
+        return self.doors["worker1"]
 
     def forge_specification(self) -> None:
         """Behind the kingdom's back, as a dishonest kingdom would: break the signature of the MeasurementSpec."""
@@ -84,6 +92,30 @@ class Scene:
             key.el_gamal_public_key = serialize_el_gamal_key(_native.generate_key_pair()[1])
 
         self._rewrite("kingdom_participants", "requisition_params", "duchy = 'worker2'", kind, forge)
+
+    def forge_encryption_key(self, duchy: str) -> None:
+        """The same with a worker's encryption key: the kingdom could then read the seeds for it."""
+        kind = ComputationParticipant.RequisitionParams
+
+        def forge(params: ComputationParticipant.RequisitionParams) -> None:
+            key = PrivateKeyset.generate().public_key
+            params.honest_majority_share_shuffle.tink_public_key = key.SerializeToString()
+
+        self._rewrite("kingdom_participants", "requisition_params", f"duchy = '{duchy}'", kind, forge)
+
+    def forge_config(self, change: Callable[[ProtocolConfig.HonestMajorityShareShuffle], None]) -> None:
+        """The same with the configuration that data providers are told."""
+
+        def forge(config: ProtocolConfig) -> None:
+            change(config.protocols[0].honest_majority_share_shuffle)
+
+        self._rewrite("kingdom_measurements", "public_config", "1", ProtocolConfig, forge)
+
+    def forge_assignment(self, duchy: str | None) -> None:
+        """The same with the worker that stores edp1's data: None shows both workers' keys."""
+        with sqlite3.connect(self.kingdom.database) as database:
+            database.execute("UPDATE kingdom_requisitions SET fulfilling_duchy = ?", [duchy])
+        database.close()
 
     def _rewrite(self, table: str, column: str, where: str, kind: type[_M], change: Callable[[_M], None]) -> None:
         with sqlite3.connect(self.kingdom.database) as database:
@@ -116,32 +148,43 @@ async def scene(kingdom: World, tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 @asynccontextmanager
-async def prepared(kingdom: World, measurement: Measurement, spool: Path) -> AsyncIterator[Scene]:
-    """Submit the measurement, publish the duchies' keys, open worker1's door, and make data providers named edp1."""
+async def prepared(
+    kingdom: World, measurement: Measurement, spool: Path, *, by_shares: bool = False
+) -> AsyncIterator[Scene]:
+    """Submit the measurement, publish the duchies' keys, open doors, and make data providers named edp1.
+
+    The door is worker1's; for share shuffle there is one at each worker.
+    """
     submitted = await kingdom.submit(measurement)
     computation = computation_of(submitted)
-    await kingdom.publish_all(computation)
-    door, worker = Door(kingdom, computation), kingdom.duchies["worker1"].party
+    await (kingdom.publish_all_encryption_keys if by_shares else kingdom.publish_all)(computation)
+    doors = {duchy: Door(kingdom, computation, duchy) for duchy in DUCHIES[: 2 if by_shares else 1]}
+    made: list[DataProvider] = []
+    async with AsyncExitStack() as stack:
+        targets = {duchy: await stack.enter_async_context(opened(door)) for duchy, door in doors.items()}
+
+        def provider(vids: list[int], **changes: Any) -> DataProvider:
+            settings = replace(Settings(kingdom.target, targets, spool, polling_seconds=0.01), **changes)
+            made.append(DataProvider(DataProviderKeys.of(kingdom.keys, "edp1"), settings, Events.of(vids)))
+            return made[-1]
+
+        try:
+            yield Scene(kingdom, submitted, doors, provider)
+        finally:
+            for one in made:
+                one.close()
+
+
+@asynccontextmanager
+async def opened(door: Door) -> AsyncIterator[Target]:
+    """Where the door answers."""
+    party = door.kingdom.duchies[door.duchy].party
     server = grpc.aio.server()
     wire_grpc.add_RequisitionFulfillmentServicer_to_server(door, server)
-    roots = [read_certificate(party.root_file) for party in kingdom.keys.data_providers]
-    port = server.add_secure_port("127.0.0.1:0", server_credentials(worker.tls, roots))
+    roots = [read_certificate(party.root_file) for party in door.kingdom.keys.data_providers]
+    port = server.add_secure_port("127.0.0.1:0", server_credentials(party.tls, roots))
     await server.start()
-    made: list[DataProvider] = []
-
-    def provider(vids: list[int]) -> DataProvider:
-        settings = Settings(
-            kingdom=kingdom.target,
-            fulfillment={"worker1": Target(f"127.0.0.1:{port}", worker.cert_host)},
-            spool=spool,
-            polling_seconds=0.01,
-        )
-        made.append(DataProvider(DataProviderKeys.of(kingdom.keys, "edp1"), settings, Events.of(vids)))
-        return made[-1]
-
     try:
-        yield Scene(kingdom, submitted, door, provider)
+        yield Target(f"127.0.0.1:{port}", party.cert_host)
     finally:
-        for one in made:
-            one.close()
         await server.stop(0)

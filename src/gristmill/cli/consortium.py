@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.cli import flags
-from gristmill.cli.measure import add_columns, add_sketch
+from gristmill.cli.measure import add_columns
+from gristmill.cli.method import add_method, method
 
 if TYPE_CHECKING:
-    from gristmill.measure.question import Sketch
+    from gristmill.measure.method import Method
     from gristmill.standing.record import Record
     from gristmill.standing.standing import Standing
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_columns(up.add_argument_group("events"))
     up.add_argument("--duchies", type=flags.integer(), default=3, metavar="N", help="three or more (3)")
-    add_sketch(up)
+    add_method(up)
     down = commands.add_parser(
         "down", allow_abbrev=False, help="end it in order; `up` goes on with its measurements", epilog=_EXIT_CODES
     )
@@ -173,17 +174,17 @@ def _new(arguments: argparse.Namespace, directory: Path) -> tuple[Record, dict[s
     """What the flags describe, read and checked, and the events to write: nothing has been started or written."""
     from gristmill.edp.events import EventFile
     from gristmill.measure import publishers
-    from gristmill.measure.question import Question, Sketch, duchies
+    from gristmill.measure.question import Question, duchies
     from gristmill.standing.record import Record
 
-    sketch = Sketch(arguments.decay_rate, arguments.sketch_size, arguments.sampling_indicator_size)
-    parties = duchies(arguments.duchies)
+    chosen, parties = method(arguments), duchies(arguments.duchies)
+    question = Question(method=chosen, duchies=parties)
     if not arguments.data_provider:
         _refuse_changed(
             arguments, ("id_column", "where", "time_column", "integer_ids"),
             "is of no use without --data-provider", cure="Leave it out, or name data providers and their files.",
         )  # fmt: skip
-        return _demo(parties, sketch, directory)
+        return _demo(parties, chosen, directory)
     columns = EventFile(
         Path(),
         arguments.id_column,
@@ -192,11 +193,11 @@ def _new(arguments: argparse.Namespace, directory: Path) -> tuple[Record, dict[s
         integer_ids=arguments.integer_ids,
     )
     files = [(name, file.absolute()) for name, file in arguments.data_provider]
-    read = publishers.read(files, columns, Question(sketch=sketch, duchies=parties))
-    return Record(parties, {publisher.party: publisher.file.path for publisher in read}, columns, sketch), {}
+    read = publishers.read(files, columns, question)
+    return Record(parties, {publisher.party: publisher.file.path for publisher in read}, columns, chosen), {}
 
 
-def _demo(parties: tuple[str, ...], sketch: Sketch, directory: Path) -> tuple[Record, dict[str, str]]:
+def _demo(parties: tuple[str, ...], method: Method, directory: Path) -> tuple[Record, dict[str, str]]:
     """The demo's airports with the departures of its first week."""
     from gristmill.demo.flights import AIRPORTS, airport_csv, departures
     from gristmill.edp.events import EventFile
@@ -205,7 +206,7 @@ def _demo(parties: tuple[str, ...], sketch: Sketch, directory: Path) -> tuple[Re
     events = departures("week")
     contents = {code.lower(): airport_csv(events, code) for code in AIRPORTS}
     files = {name: directory / name / "events.csv" for name in contents}
-    return Record(parties, files, EventFile(Path(), "tailnum", time_column="date"), sketch), contents
+    return Record(parties, files, EventFile(Path(), "tailnum", time_column="date"), method), contents
 
 
 def _require_no_flags(arguments: argparse.Namespace) -> None:

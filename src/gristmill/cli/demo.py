@@ -25,9 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--protocol",
-        choices=("llv2", "reach-only"),
+        choices=("llv2", "reach-only", "hmss"),
         default="llv2",
-        help="llv2 (default): reach and frequency by Liquid Legions V2; reach-only: reach by its cheaper variant",
+        help="reach and frequency by Liquid Legions V2 (default), reach alone by its cheaper variant, or reach and "
+        "frequency by Honest Majority Share Shuffle",
     )
     parser.add_argument(
         "--directory",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.cli import flags
-from gristmill.cli.population import add_population, population
+from gristmill.cli.method import add_population, population
 
 if TYPE_CHECKING:
     from gristmill.edp.keys import DataProviderKeys
@@ -133,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
     keys, cert_hosts = _keys(arguments)
     targets = _targets(arguments, cert_hosts)
     kingdom = flags.kingdom_public_client(arguments)
+    everybody = population(arguments)
     events = Events.read(
         EventFile(
             arguments.events_file,
@@ -142,13 +143,14 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.start,
             arguments.end,
             arguments.integer_ids,
-            population(arguments),
+            everybody,
         )
     )
     settings = Settings(
         kingdom=Target(kingdom.target, kingdom.cert_host or ""),
         fulfillment=targets,
         spool=spool,
+        population=everybody,
         polling_seconds=arguments.polling_interval.total_seconds(),
         threads=arguments.parallelism,
         without_noise=arguments.allow_no_noise,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.cli import flags
+from gristmill.cli.method import add_method, method
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXIT_CODES
     _add_events(parser)
     _add_question(parser)
-    add_sketch(parser)
+    add_method(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--truth", action="store_true", help="show the exact answer beside the measured one")
     group.add_argument("--json", action="store_true", help="the answer as JSON on standard output, and nothing else")
@@ -96,19 +97,6 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--duchies", type=flags.integer(), default=3, metavar="N", help="three or more (3)")
 
 
-def add_sketch(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("sketch")
-    group.add_argument("--decay-rate", type=float, default=12.0, metavar="A", help="of the register probabilities (12)")
-    group.add_argument("--sketch-size", type=flags.integer(), default=100_000, metavar="N", help="registers (100000)")
-    group.add_argument(
-        "--sampling-indicator-size",
-        type=flags.integer(),
-        default=10_000_000,
-        metavar="N",
-        help="number of keys that tell people in one register apart (10000000)",
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     import sys
 
@@ -139,7 +127,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Question, list[Publisher]]:
     from gristmill.edp.events import EventFile
     from gristmill.errors import ConfigurationError
     from gristmill.measure import publishers
-    from gristmill.measure.question import Question, Sketch, duchies
+    from gristmill.measure.question import Question, duchies
 
     if not arguments.events:
         raise ConfigurationError(
@@ -153,7 +141,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Question, list[Publisher]]:
         sampling=arguments.vid_sampling,
         start=arguments.start,
         end=arguments.end,
-        sketch=Sketch(arguments.decay_rate, arguments.sketch_size, arguments.sampling_indicator_size),
+        method=method(arguments),
         duchies=duchies(arguments.duchies),
     )
     keep: Path | None = arguments.keep
@@ -250,7 +238,7 @@ def show_answer(
     from gristmill.measure.present import show
     from gristmill.measure.publishers import exact
 
-    truth = exact(publishers, question.frequencies) if arguments.truth else None
+    truth = exact(publishers, question) if arguments.truth else None
     cure = too_small(finished.result.reach, question)
     warnings = [f"The sketch is nearly full, and the answer unreliable. {cure}"] if cure else []
     if arguments.json:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.cli import flags, measure
+from gristmill.cli.method import METHOD
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 FIXED = (
     *("events", "id_column", "integer_ids", "where", "time_column", "duchies", "keep"),
-    *("decay_rate", "sketch_size", "sampling_indicator_size"),
+    *METHOD,
 )
 """What a running consortium has decided on already."""
 ASKED = (
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--consortium",
         type=flags.path,
         metavar="DIR",
-        help="measure with the one that `gristmill consortium up DIR` started; it has the events and the sketch",
+        help="measure with the one that `gristmill consortium up DIR` started; it has the events and the protocol",
     )
     group.add_argument(
         "--data-provider", action="append", default=[], metavar="NAME", help="only these of its data providers; repeat"

@@ -16,6 +16,7 @@ from gristmill.consortium.wiring import HOST, DuchyPorts, Wiring
 from gristmill.consumer.client import Consumer
 from gristmill.consumer.keys import ConsumerKeys
 from gristmill.edp.events import EventFile
+from gristmill.edp.population import Population
 from gristmill.trust import development
 from gristmill.trust.channels import Target
 from gristmill.trust.development import DevelopmentKeys
@@ -32,6 +33,7 @@ class Options:
         lease: for how long mills claim a stage. They report their progress three times as often.
         parallelism: threads of one mill's cryptography.
         mills: mills of each duchy; 0 starts none.
+        population: all VIDs, of data providers whose events are given as text.
         duchies: their IDs. The one named `aggregator` is it, else the last.
         flags: process name ("kingdom", "worker1", "worker1 mill 1", a data provider) -> further flags of it.
     """
@@ -39,6 +41,7 @@ class Options:
     lease: timedelta = timedelta(seconds=3)
     parallelism: int = field(default_factory=lambda: os.cpu_count() or 1)
     mills: int = 1
+    population: Population | None = None
     duchies: Sequence[str] = DUCHIES
     flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -83,7 +86,7 @@ class Consortium:
         if isinstance(events, EventFile):
             return events
         write_private_file(self.wiring.events(provider), events.encode())
-        return EventFile(self.wiring.events(provider), "tailnum")
+        return EventFile(self.wiring.events(provider), "tailnum", population=self.options.population)
 
     def start(self) -> None:
         """Return when every server answers. PartyFailed names the one that does not, and its log."""

@@ -17,8 +17,26 @@ from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
 
+_Config = (
+    ProtocolConfig.LiquidLegionsV2 | ProtocolConfig.ReachOnlyLiquidLegionsV2 | ProtocolConfig.HonestMajorityShareShuffle
+)
 _TOLERANCE = 1e-6
 """How far a frequency distribution's sum may be from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SketchSize:
+    """People were counted by the registers of a Liquid Legions sketch."""
+
+    decay_rate: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSize:
+    """People were counted by the entries of a frequency vector, one for each person of the sample."""
+
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +53,7 @@ class MeasurementResult:
     reach: int
     frequency: Mapping[int, float]
     signed_by: str
-    decay_rate: float
-    sketch_size: int
+    counted_by: SketchSize | VectorSize
     noise_mechanism: str
     sampling_width: float
     maximum_frequency: int
@@ -86,7 +103,7 @@ def _checked(measurement: Measurement, result: Measurement.Result, specification
         raise ResultInvalid("the result's kind is not the one that was asked for")
     if wants_frequency:
         _check_distribution(distribution, specification.reach_and_frequency.maximum_frequency)
-    protocol, config = _liquid_legions(measurement.protocol_config)
+    protocol, config = _protocol(measurement.protocol_config)
     wanted = specification.reach_and_frequency
     reach = wanted.reach_privacy_params if wants_frequency else specification.reach.privacy_params
     frequency = wanted.frequency_privacy_params
@@ -96,8 +113,7 @@ def _checked(measurement: Measurement, result: Measurement.Result, specification
         reach=result.reach.value,
         frequency=MappingProxyType(distribution),
         signed_by=measurement.results[0].certificate,
-        decay_rate=config.sketch_params.decay_rate,
-        sketch_size=config.sketch_params.max_size,
+        counted_by=_counted_by(config, result),
         noise_mechanism=ProtocolConfig.NoiseMechanism.Name(config.noise_mechanism),
         sampling_width=specification.vid_sampling_interval.width,
         maximum_frequency=wanted.maximum_frequency if wants_frequency else 1,
@@ -115,12 +131,22 @@ def _check_distribution(distribution: dict[int, float], maximum_frequency: int) 
         raise ResultInvalid("the shares of the result's frequencies do not sum to 1")
 
 
-def _liquid_legions(
-    config: ProtocolConfig,
-) -> tuple[str, ProtocolConfig.LiquidLegionsV2 | ProtocolConfig.ReachOnlyLiquidLegionsV2]:
+def _protocol(config: ProtocolConfig) -> tuple[str, _Config]:
     """What the protocol is called in the wire's messages, and its configuration."""
     for protocol in config.protocols:
         name = protocol.WhichOneof("protocol")
-        if name == "liquid_legions_v2" or name == "reach_only_liquid_legions_v2":
-            return name, getattr(protocol, name)
-    raise ResultInvalid("the measurement was not computed by Liquid Legions V2")
+        if name is not None and isinstance(found := getattr(protocol, name), _Config):
+            return name, found
+    raise ResultInvalid("the measurement was not computed by a protocol that this version knows")
+
+
+def _counted_by(config: _Config, result: Measurement.Result) -> SketchSize | VectorSize:
+    if not isinstance(config, ProtocolConfig.HonestMajorityShareShuffle):
+        return SketchSize(config.sketch_params.decay_rate, config.sketch_params.max_size)
+    sizes = {result.reach.honest_majority_share_shuffle.frequency_vector_size}
+    if result.HasField("frequency"):
+        sizes.add(result.frequency.honest_majority_share_shuffle.frequency_vector_size)
+    size = sizes.pop()
+    if sizes or size < 1:
+        raise ResultInvalid("the result does not say which size the frequency vectors had")
+    return VectorSize(size)

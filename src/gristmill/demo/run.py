@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from gristmill.consortium.consortium import Options
 from gristmill.demo.flights import AIRPORTS, Departure, airport_csv
+from gristmill.measure.method import Shares
 from gristmill.measure.question import Question
 from gristmill.measure.run import Finished, run
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-QUESTIONS = {"llv2": Question(), "reach-only": Question(frequency=None)}
+QUESTIONS = {"llv2": Question(), "reach-only": Question(frequency=None), "hmss": Question(method=Shares())}
 """By the protocol that carries them out: the kingdom of a consortium prefers the cheaper one for reach alone."""
 
 

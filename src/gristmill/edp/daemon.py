@@ -12,12 +12,15 @@ from pathlib import Path
 
 import grpc
 
+from gristmill import _native
 from gristmill.edp.delivery import Content, deliver
 from gristmill.edp.events import Events
 from gristmill.edp.keys import DataProviderKeys
 from gristmill.edp.liquid_legions import SketchTask
+from gristmill.edp.population import Population
 from gristmill.edp.refusal import Declined, Refusal
 from gristmill.edp.requisition import Accepted, certificates_needed, examine
+from gristmill.edp.shares import write_share
 from gristmill.edp.sketch import write_encrypted_sketch
 from gristmill.errors import GristmillError
 from gristmill.observe.calls import LoggedClient
@@ -42,6 +45,7 @@ class Settings:
 
     Attributes:
         fulfillment: duchy -> where it takes data. The first one is delivered to where the protocol leaves the choice.
+        population: all VIDs that there are, for protocols of shares.
         spool: what is delivered waits here.
         without_noise: take part also where a protocol of shares has no noise.
     """
@@ -49,6 +53,7 @@ class Settings:
     kingdom: Target
     fulfillment: Mapping[str, Target]
     spool: Path
+    population: Population | None = None
     polling_seconds: float = 1.0
     threads: int = 1
     without_noise: bool = False
@@ -62,6 +67,7 @@ class DataProvider:
         self._keys = keys
         self._settings = settings
         self._events = events
+        self._index: _native.VidIndex | None = None
         self._stop = threading.Event()
         self._retry_at: dict[str, tuple[int, float]] = {}
         self._kingdom = channel(settings.kingdom, client_credentials(keys.kingdom_roots, keys.tls))
@@ -136,9 +142,12 @@ class DataProvider:
             )
             duchy = self._duchy_of(accepted)
             vids = self._select(accepted)
+            self._fulfil(accepted, vids, duchy)
         except Declined as declined:
             self._refuse(requisition, declined)
-            return
+
+    def _fulfil(self, accepted: Accepted, vids: Sequence[int], duchy: str) -> None:
+        requisition = accepted.requisition
         with tempfile.TemporaryDirectory(prefix="data-", dir=self._settings.spool) as directory:
             content = self._make(accepted, vids, Path(directory) / "body")
             # Making it may have taken long: the etag must be fresh, and the answer still be wanted.
@@ -168,15 +177,30 @@ class DataProvider:
         return accepted.task.storing_duchy
 
     def _make(self, accepted: Accepted, vids: Sequence[int], file: Path) -> Content:
-        """What to deliver, with its body in `file`."""
+        """What to deliver, with its body in `file`; raises Declined."""
 
         def told(done: int, total: int) -> None:
             log.info("encrypting", requisition=accepted.requisition.name, done=done, total=total)
 
-        if isinstance(accepted.task, SketchTask):
-            write_encrypted_sketch(vids, accepted.task, output=file, threads=self._settings.threads, on_progress=told)
+        task, threads = accepted.task, self._settings.threads
+        if isinstance(task, SketchTask):
+            write_encrypted_sketch(vids, task, output=file, threads=threads, on_progress=told)
             return Content(file)
-        raise NotImplementedError
+        index = self._vid_index()
+        shares = write_share(vids, task, index, self._keys, output=file, threads=threads, on_progress=told)
+        return Content(file, shares)
+
+    def _vid_index(self) -> _native.VidIndex:
+        """Of the population; made once, as it takes a while. Declined without a population."""
+        if self._index is None:
+            population = self._settings.population
+            if population is None:
+                raise Declined(Refusal.UNFULFILLABLE, "this data provider has no population to share frequencies over")
+            began = time.monotonic()
+            threads, progress = self._settings.threads, _native.Progress()
+            self._index = _native.VidIndex(population.ranges, threads=threads, progress=progress)
+            log.info("indexed", vids=population.size, seconds=round(time.monotonic() - began, 2))
+        return self._index
 
     def _select(self, accepted: Accepted) -> Sequence[int]:
         if (accepted.start is not None or accepted.end is not None) and not self._events.timed:

@@ -21,6 +21,8 @@ from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
 
 LARGEST_MODULUS: Final = 2**30
+LARGEST_FREQUENCY: Final = 255
+"""A vector has one byte for each person before it is shared."""
 _WORKERS: Final = 2
 _NOISE: Final = (ProtocolConfig.GEOMETRIC, ProtocolConfig.DISCRETE_GAUSSIAN)
 
@@ -54,6 +56,8 @@ def task(
         raise Declined(Refusal.UNFULFILLABLE, f"this data provider does not take part with the noise mechanism {name}")
     if not 1 < config.ring_modulus <= LARGEST_MODULUS:
         raise Declined(Refusal.SPEC_INVALID, "ring_modulus is out of range")
+    if maximum_frequency > LARGEST_FREQUENCY:
+        raise Declined(Refusal.UNFULFILLABLE, f"this data provider counts frequencies up to {LARGEST_FREQUENCY}")
     if maximum_frequency * len(specification.nonce_hashes) + 1 >= config.ring_modulus:
         raise Declined(Refusal.SPEC_INVALID, "the frequencies of all data providers do not fit into the ring")
     storing_duchy, peer_key = _workers(entries)

@@ -1,11 +1,13 @@
-"""How many people a sketch can count, and which size would do for more.
+"""How many people can be counted, and what would do for more.
 
 A Liquid Legions sketch counts people by its active registers. When nearly all are active a few more people, or the
-noise, change nothing that could be counted; when all are, there is no estimate at all.
+noise, change nothing that could be counted; when all are, there is no estimate at all. A frequency vector has an entry
+for everybody; there, everybody's frequencies together must fit into the ring.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import sqrt
 from typing import Final
@@ -14,7 +16,8 @@ from gristmill import _native
 from gristmill.consumer.intervals import noise_variance
 from gristmill.consumer.request import Privacy
 from gristmill.errors import SketchTooSmall
-from gristmill.measure.question import LARGEST_SKETCH, Question, Sketch
+from gristmill.measure.method import LARGEST_SKETCH, Shares, Sketch, require
+from gristmill.measure.question import Question
 
 FULL: Final = 0.9
 """Share of active registers above which a sketch counts as too small."""
@@ -54,7 +57,9 @@ def sufficient_size(reach: int, sketch: Sketch, privacy: Privacy, width: float) 
 
 def too_small(reach: int, question: Question) -> str:
     """What to measure with instead when the question's sketch cannot count `reach` people; empty if it can."""
-    sketch, privacy, (_, width) = question.sketch, question.reach, question.sampling
+    sketch, privacy, (_, width) = question.method, question.reach, question.sampling
+    if isinstance(sketch, Shares):
+        return ""
     if reach <= capacity(sketch, privacy, width):
         return ""
     size = sufficient_size(reach, sketch, privacy, width)
@@ -63,11 +68,32 @@ def too_small(reach: int, question: Question) -> str:
     return f"Measure with --sketch-size={size} or more, or sample fewer people with --vid-sampling."
 
 
-def require_room(reach: int, question: Question) -> None:
-    """ConfigurationError if the sketch of the question is too small for the people that there are."""
-    if cure := too_small(reach, question):
-        sketch = question.sketch
+def require_room(people: Callable[[], int], publishers: int, question: Question) -> None:
+    """ConfigurationError if the method of the question is too small for the people and publishers that there are.
+
+    `people` counts them, which takes a while, and is asked only if it matters.
+    """
+    if isinstance(question.method, Shares):
+        _require_room_in_ring(question.method, publishers, question)
+    elif cure := too_small(people(), question):
+        sketch = question.method
         raise SketchTooSmall(
             f"{sketch.size:,} registers with decay rate {sketch.decay_rate:g} are too few for these people",
             cure=cure,
         )
+
+
+def _require_room_in_ring(shares: Shares, publishers: int, question: Question) -> None:
+    frequency, limit = question.frequencies or 1, (shares.ring_modulus - 2) // publishers
+    fewer = f"Measure with --max-frequency={limit} or less, or the reach alone with --reach-only."
+    require(
+        frequency <= limit,
+        f"share shuffle of {publishers} publishers counts up to {limit} each, and --max-frequency is {frequency}",
+        fewer if limit > 1 else "Measure with fewer publishers.",
+    )
+    size = _native.hmss_register_count(shares.population.size, *question.sampling)
+    require(
+        size > 0,
+        f"--vid-sampling takes nobody of a population of {shares.population.size:,}",
+        "Sample a larger share, or give a larger --population.",
+    )

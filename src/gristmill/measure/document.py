@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gristmill.consumer.result import MeasurementResult, SketchSize, VectorSize
 from gristmill.errors import GristmillError
+from gristmill.measure.method import Shares, Sketch
 from gristmill.measure.question import Question
 from gristmill.measure.report import Estimate, answer_of
 from gristmill.measure.run import Finished
@@ -36,16 +38,28 @@ def document(
         },
         "sampling": {"start": start, "width": width},
         "period": [time.isoformat() for time in period] if period else None,
-        "sketch": {
-            "decay_rate": result.decay_rate,
-            "size": result.sketch_size,
-            "sampling_indicator_size": question.sketch.sampling_indicator_size,
-        },
+        **_method(result, question),
         "duchies": list(question.duchies),
         "events": dict(events),
         "seconds": round(finished.duration.total_seconds(), 3),
         "warnings": warnings,
     }
+
+
+def _method(result: MeasurementResult, question: Question) -> dict[str, Any]:
+    """What people were counted by; null for what they were not."""
+    counted_by, method = result.counted_by, question.method
+    sketch = vector = None
+    if isinstance(counted_by, SketchSize) and isinstance(method, Sketch):
+        sketch = {
+            "decay_rate": counted_by.decay_rate,
+            "size": counted_by.size,
+            "sampling_indicator_size": method.sampling_indicator_size,
+        }
+    elif isinstance(counted_by, VectorSize) and isinstance(method, Shares):
+        ranges = [f"{first}-{last}" for first, last in method.population.ranges]
+        vector = {"size": counted_by.size, "population": ranges}
+    return {"sketch": sketch, "frequency_vector": vector}
 
 
 def error_document(error: GristmillError, logs: str | None = None) -> dict[str, Any]:

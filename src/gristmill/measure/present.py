@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gristmill.consumer.result import VectorSize
 from gristmill.measure import report
 from gristmill.measure.truth import Truth
 
@@ -37,8 +38,13 @@ def show(
     console.print(report.legend(exact=exact is not None, unicode=unicode), style="dim")
     for text in (
         *([report.verdict(answer, exact)] if exact else []),
-        report.INTERVALS,
-        report.what_left(finished.traffic, publishers=publishers, identifier=identifier),
+        report.method(finished.result),
+        report.what_left(
+            finished.traffic,
+            by_shares=isinstance(finished.result.counted_by, VectorSize),
+            publishers=publishers,
+            identifier=identifier,
+        ),
     ):
         console.print()
         console.print(text, highlight=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from gristmill.edp.events import EventFile, Events, microseconds
 from gristmill.errors import ConfigurationError, EventsInvalid
 from gristmill.measure.capacity import require_room
+from gristmill.measure.method import population
 from gristmill.measure.question import Question
 from gristmill.measure.truth import Truth, truth
 
@@ -34,24 +35,34 @@ class Publisher:
 def read(files: Sequence[tuple[str, Path]], columns: EventFile, question: Question) -> list[Publisher]:
     """Read every publisher's file; `columns` says what its columns are called and which rows count.
 
-    ConfigurationError if the names are not usable, a file is bad or has no event in the period, or the sketch is too
-    small for the people.
+    ConfigurationError if the names are not usable, a file is bad, has an ID outside the question's population or no
+    event in the period, or if the method is too small for people or publishers.
     """
     parties = _parties([name for name, _ in files], question)
     if question.period() and columns.time_column is None:
         raise ConfigurationError("--from and --to need --time-column", cure="Name the column that has the times.")
     _require_own_files(files)
+    columns = replace(columns, population=population(question.method))
     publishers = [
         Publisher(name, party, file := replace(columns, path=path), _vids(name, file, question))
         for (name, path), party in zip(files, parties, strict=True)
     ]
-    require_room(len(set(_all(publishers))), question)
+    require_room(lambda: len(set(_all(publishers))), len(publishers), question)
     return publishers
 
 
-def exact(publishers: Sequence[Publisher], maximum_frequency: int) -> Truth:
-    """The exact answer: what nobody who measures privately can know."""
-    return truth(_all(publishers), maximum_frequency)
+def exact(publishers: Sequence[Publisher], question: Question) -> Truth:
+    """The exact answer: what nobody who measures privately can know.
+
+    Where VIDs are those of a population, the files are read once more: two IDs that became one VID are two people.
+    """
+    if population(question.method) is not None:
+        everybody = (replace(publisher.file, population=None) for publisher in publishers)
+        people = chain.from_iterable(
+            _vids(publisher.name, file, question) for publisher, file in zip(publishers, everybody, strict=True)
+        )
+        return truth(people, question.frequencies)
+    return truth(_all(publishers), question.frequencies)
 
 
 def files(publishers: Sequence[Publisher]) -> Mapping[str, EventFile]:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gristmill.consumer.request import MeasurementRequest, Privacy
-from gristmill.errors import ConfigurationError
+from gristmill.measure.method import Method, Shares, Sketch, require
 
 LEAST_DUCHIES: Final = 3
 MOST_DUCHIES: Final = 20
+SHARE_SHUFFLE_DUCHIES: Final = 3
 LEAST_EPSILON: Final = 1e-5
 """Duchies refuse a computation with less."""
 LARGEST_EPSILON: Final = 500
@@ -21,43 +22,7 @@ LEAST_DELTA: Final = 1e-50
 LEAST_WIDTH: Final = 1e-9
 """One person in a billion: with less a few registers would stand for more people than fit 64 bits."""
 LARGEST_FREQUENCY: Final = 1000
-LARGEST_SKETCH: Final = 100_000_000
-_LARGEST_DECAY: Final = 700
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Sketch:
-    """A Liquid Legions sketch: how fast register probabilities fall, how many registers, how many keys of people."""
-
-    decay_rate: float = 12.0
-    size: int = 100_000
-    sampling_indicator_size: int = 10_000_000
-
-    def __post_init__(self) -> None:
-        _require(
-            1 < self.decay_rate < _LARGEST_DECAY,
-            f"--decay-rate must be more than 1 and less than {_LARGEST_DECAY}, and {self.decay_rate:g} is not",
-            "12 is usual.",
-        )
-        _require(
-            2 <= self.size <= LARGEST_SKETCH,
-            f"--sketch-size must lie between 2 and {LARGEST_SKETCH:,}, and {self.size:,} does not",
-            "100000 is usual.",
-        )
-        _require(
-            2 <= self.sampling_indicator_size < 2**63,
-            f"--sampling-indicator-size must lie between 2 and 2^63 - 1, and {self.sampling_indicator_size} does not",
-            "10000000 is usual.",
-        )
-
-    def flags(self) -> tuple[str, ...]:
-        """Of the development kingdom, which decides on the sketch."""
-        return (
-            f"--llv2-decay-rate={self.decay_rate!r}",
-            f"--llv2-max-size={self.size}",
-            f"--llv2-sampling-indicator-size={self.sampling_indicator_size}",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +34,7 @@ class Question:
         maximum_frequency: the highest that is told from those above; of no meaning when only reach is measured.
         sampling: start and width of the interval of people (by the hash of their VID, in [0, 1)) that are counted.
         start, end: only events from `start` on and before `end`; without a zone: UTC. None: no limit.
+        method: how people are counted.
         duchies: their IDs, the aggregator last.
 
     ConfigurationError names the flag of `gristmill measure` that is out of range.
@@ -80,41 +46,47 @@ class Question:
     sampling: tuple[float, float] = (0.0, 1.0)
     start: datetime | None = None
     end: datetime | None = None
-    sketch: Sketch = field(default_factory=Sketch)
+    method: Method = field(default_factory=Sketch)
     duchies: tuple[str, ...] = ("worker1", "worker2", "aggregator")
 
     def __post_init__(self) -> None:
         _require_privacy("reach", self.reach)
         if self.frequency is not None:
             _require_privacy("frequency", self.frequency)
-        _require(
+        require(
             2 <= self.maximum_frequency <= LARGEST_FREQUENCY,
             f"--max-frequency must lie between 2 and {LARGEST_FREQUENCY}, and {self.maximum_frequency} does not",
             "10 is usual: people who were seen more often are counted as 10 or more.",
         )
         start, width = self.sampling
-        _require(
+        require(
             LEAST_WIDTH <= width <= 1,
             f"the width of --vid-sampling must lie in (0, 1] and be {LEAST_WIDTH:g} or more, and {width:g} is not so",
             _SAMPLING,
         )
-        _require(
+        require(
             0 <= start < 1 and _single(start) < 1,
             f"the start of --vid-sampling must lie in [0, 1), and {start:g} does not",
             _SAMPLING,
         )
-        _require(
-            _single(start + width) <= 1,
+        by_shares = isinstance(self.method, Shares)
+        require(
+            by_shares or _single(start + width) <= 1,
             f"--vid-sampling must end at 1 or before, and {start:g} + {width:g} is {start + width:g}",
             _SAMPLING,
         )
-        _require(
+        require(
+            not by_shares or len(self.duchies) == SHARE_SHUFFLE_DUCHIES,
+            f"share shuffle is computed by two workers and an aggregator, and not by {len(self.duchies)} duchies",
+            "Leave --duchies out.",
+        )
+        require(
             self.start is None or self.end is None or _aware(self.start) < _aware(self.end),
             "--from must be before --to",
             "--to itself is no longer part of the period.",
         )
         for name, time in (("from", self.start), ("to", self.end)):
-            _require(
+            require(
                 time is None or _EARLIEST <= _aware(time) <= _LATEST,
                 f"--{name} must lie in the years 1 to 9999 of UTC",
                 "Leave it out for no limit.",
@@ -150,7 +122,7 @@ _SAMPLING = "--vid-sampling=0.1 counts a tenth of the people, --vid-sampling=0.3
 
 def duchies(count: int) -> tuple[str, ...]:
     """`worker1` and so on, and the aggregator; ConfigurationError for fewer than Liquid Legions V2 needs."""
-    _require(
+    require(
         LEAST_DUCHIES <= count <= MOST_DUCHIES,
         f"--duchies must lie between {LEAST_DUCHIES} and {MOST_DUCHIES}, and {count} does not",
         "Liquid Legions V2 needs three duchies: with two, each is the other's only check.",
@@ -159,22 +131,17 @@ def duchies(count: int) -> tuple[str, ...]:
 
 
 def _require_privacy(what: str, privacy: Privacy) -> None:
-    _require(
+    require(
         LEAST_EPSILON <= privacy.epsilon <= LARGEST_EPSILON,
         f"--{what}-epsilon must be {LEAST_EPSILON:g} or more and at most {LARGEST_EPSILON}, and {privacy.epsilon:g} "
         "is not",
         "The smaller it is, the more noise; 1 is usual.",
     )
-    _require(
+    require(
         LEAST_DELTA <= privacy.delta < 1,
         f"--{what}-delta must be {LEAST_DELTA:g} or more and less than 1, and {privacy.delta:g} is not",
         "1e-5 is usual; choose it well below 1 / people.",
     )
-
-
-def _require(holds: bool, message: str, cure: str) -> None:
-    if not holds:
-        raise ConfigurationError(message, cure=cure)
 
 
 def _aware(time: datetime) -> datetime:

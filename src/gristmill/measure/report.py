@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.consumer.result import MeasurementResult
+from gristmill.consumer.result import MeasurementResult, VectorSize
 from gristmill.measure.truth import Truth
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from gristmill.consumer.intervals import Interval
+
 BAR: Final = 26
 """Width of the chart's bars, in characters."""
 
 
-INTERVALS: Final = (
+_OF_SKETCHES: Final = (
     "How the 95 % intervals are computed: from the measured values alone. The variances of the sketch, of the sampling "
     "of people and of the noise are added and carried from registers to people by the slope of the estimator; an "
     "interval is 1.96 standard deviations to either side (gristmill.consumer.intervals)."
+)
+_OF_VECTORS: Final = (
+    "How the 95 % intervals are computed: from the measured values alone. The variances of the sampling of people and "
+    "of the noise are added; an interval is 1.96 standard deviations to either side "
+    "(gristmill.consumer.frequency_vector_intervals)."
 )
 
 
@@ -55,7 +62,7 @@ class StageTime:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes of the data providers' encrypted sketches, and of the messages between duchies."""
+    """Bytes of the data providers' encrypted sketches or shares, and of the messages between duchies."""
 
     sketches: int
     between_duchies: int
@@ -63,39 +70,50 @@ class Traffic:
 
 def answer_of(result: MeasurementResult) -> Answer:
     """The measured values with their 95 % intervals."""
-    from gristmill.consumer.intervals import frequency_intervals, reach_interval
-
-    epsilon, delta = result.reach_privacy
-    reach = reach_interval(
-        reach=result.reach,
-        decay_rate=result.decay_rate,
-        sketch_size=result.sketch_size,
-        sampling_width=result.sampling_width,
-        epsilon=epsilon,
-        delta=delta,
-        mechanism=result.noise_mechanism,
-    )
-    shares: dict[int, Estimate] = {}
-    if result.frequency_privacy:
-        frequency_epsilon, frequency_delta = result.frequency_privacy
-        intervals = frequency_intervals(
-            distribution=result.frequency,
-            reach=result.reach,
-            decay_rate=result.decay_rate,
-            sketch_size=result.sketch_size,
-            sampling_width=result.sampling_width,
-            epsilon=epsilon,
-            delta=delta,
-            frequency_epsilon=frequency_epsilon,
-            frequency_delta=frequency_delta,
-            maximum_frequency=result.maximum_frequency,
-            mechanism=result.noise_mechanism,
-        )
-        shares = {
+    reach, shares = _intervals(result)
+    return Answer(
+        Estimate(result.reach, reach.low, reach.high),
+        {
             times: Estimate(result.frequency.get(times, 0.0), interval.low, interval.high)
-            for times, interval in intervals.items()
-        }
-    return Answer(Estimate(result.reach, reach.low, reach.high), shares)
+            for times, interval in shares.items()
+        },
+    )
+
+
+def _intervals(result: MeasurementResult) -> tuple[Interval, Mapping[int, Interval]]:
+    """Of the reach, and of the share of each frequency if there are any."""
+    from gristmill.consumer import frequency_vector_intervals as of_vectors
+    from gristmill.consumer import intervals as of_sketches
+
+    reach: dict[str, Any] = {"reach": result.reach}
+    frequency: dict[str, Any] = {
+        "distribution": result.frequency,
+        "maximum_frequency": result.maximum_frequency,
+    }
+    if isinstance(result.counted_by, VectorSize):
+        reach["sample"] = of_vectors.Sample(result.counted_by.size, result.sampling_width)
+        reach["noise"] = of_vectors.Noise(result.noise_mechanism, *result.reach_privacy)
+        if result.frequency_privacy is None:
+            return of_vectors.reach_interval(**reach), {}
+        frequency["frequency_noise"] = of_vectors.Noise(result.noise_mechanism, *result.frequency_privacy)
+        return of_vectors.reach_interval(**reach), of_vectors.frequency_intervals(**reach, **frequency)
+    reach |= {
+        "decay_rate": result.counted_by.decay_rate,
+        "sketch_size": result.counted_by.size,
+        "sampling_width": result.sampling_width,
+        "epsilon": result.reach_privacy[0],
+        "delta": result.reach_privacy[1],
+        "mechanism": result.noise_mechanism,
+    }
+    if result.frequency_privacy is None:
+        return of_sketches.reach_interval(**reach), {}
+    frequency["frequency_epsilon"], frequency["frequency_delta"] = result.frequency_privacy
+    return of_sketches.reach_interval(**reach), of_sketches.frequency_intervals(**reach, **frequency)
+
+
+def method(result: MeasurementResult) -> str:
+    """How the intervals were computed, in a few sentences."""
+    return _OF_VECTORS if isinstance(result.counted_by, VectorSize) else _OF_SKETCHES
 
 
 def results(answer: Answer, exact: Truth | None, *, unicode: bool = True, events: str = "times seen") -> RenderableType:
@@ -165,12 +183,16 @@ def verdict(answer: Answer, exact: Truth) -> str:
     return f"{inside} of {len(estimates)} exact values lie inside their 95 % interval (about 19 of 20 should)."
 
 
-def what_left(traffic: Traffic, *, publishers: str = "the publishers", identifier: str = "ID") -> str:
-    """One sentence: what each party gave out of its hands; without the sketches' bytes where they are not known (0)."""
-    sketches = f"{_size(traffic.sketches)} of " if traffic.sketches else ""
+def what_left(
+    traffic: Traffic, *, by_shares: bool = False, publishers: str = "the publishers", identifier: str = "ID"
+) -> str:
+    """One sentence: what each party gave out of its hands; without the data's bytes where they are not known (0)."""
+    data = "shares of which either alone is noise" if by_shares else "encrypted registers"
+    messages = "seeds and shuffled shares" if by_shares else "shuffled ciphertexts"
+    size = f"{_size(traffic.sketches)} of " if traffic.sketches else ""
     return (
-        f"What left each party: {publishers} sent {sketches}encrypted registers, no {identifier}; "
-        f"the duchies sent each other {_size(traffic.between_duchies)} of shuffled ciphertexts, and the "
+        f"What left each party: {publishers} sent {size}{data}, no {identifier}; "
+        f"the duchies sent each other {_size(traffic.between_duchies)} of {messages}, and the "
         "aggregator the result, which only the measurement consumer can decrypt; the kingdom passed on signed "
         "specifications, public keys and that result."
     )

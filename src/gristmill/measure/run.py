@@ -18,6 +18,7 @@ from gristmill.edp.events import EventFile
 from gristmill.errors import GristmillError, Unavailable, Unfinished
 from gristmill.measure import history, lanes
 from gristmill.measure.lanes import Lane
+from gristmill.measure.method import population
 from gristmill.measure.question import Question
 from gristmill.measure.report import StageTime, Traffic
 from gristmill.trust.development import DevelopmentKeys
@@ -121,12 +122,17 @@ def run(
 ) -> Finished:
     """Start a consortium in `directory`, measure once and stop it; the logs are in `directory/logs`.
 
-    `events` are by data provider. Sketch and duchies are those of the question, the rest of the `options` is kept.
+    `events` are by data provider. Method and duchies are those of the question, the rest of the `options` is kept.
     """
     started = time.monotonic()
     options = options or Options()
-    kingdom = (*question.sketch.flags(), *options.flags.get("kingdom", ()))
-    options = replace(options, duchies=question.duchies, flags={**options.flags, "kingdom": kingdom})
+    kingdom = (*question.method.flags(), *options.flags.get("kingdom", ()))
+    options = replace(
+        options,
+        duchies=question.duchies,
+        population=population(question.method),
+        flags={**options.flags, "kingdom": kingdom},
+    )
     consortium = Consortium(directory, events, options)
     with ExitStack() as stack:
         with console.status(

@@ -13,12 +13,13 @@ from typing import Any, Final, Self
 from gristmill.consumer.request import Privacy
 from gristmill.edp.events import EventFile
 from gristmill.errors import ConfigurationError
-from gristmill.measure import publishers
-from gristmill.measure.question import Question, Sketch
+from gristmill.measure import method, publishers
+from gristmill.measure.method import Method
+from gristmill.measure.question import Question
 from gristmill.trust.files import make_private_directory, require_private_directory, write_private_file
 
 RECORD: Final = "standing.json"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Record:
     duchies: tuple[str, ...]
     files: Mapping[str, Path]
     columns: EventFile
-    sketch: Sketch
+    method: Method
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -49,7 +50,7 @@ class Record:
                 duchies=tuple(content["duchies"]),
                 files={str(name): directory / file for name, file in content["files"].items()},
                 columns=EventFile(Path(), **content["columns"]),
-                sketch=Sketch(**content["sketch"]),
+                method=method.read(content["method"]),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ConfigurationError(
@@ -68,7 +69,7 @@ class Record:
                 "time_column": columns.time_column,
                 "integer_ids": columns.integer_ids,
             },
-            "sketch": asdict(self.sketch),
+            "method": method.described(self.method),
         }
         replace_private_file(directory / RECORD, content)
 
@@ -81,11 +82,12 @@ class Record:
                 )
 
     def events(self) -> dict[str, EventFile]:
-        return {name: replace(self.columns, path=file) for name, file in self.files.items()}
+        columns = replace(self.columns, population=method.population(self.method))
+        return {name: replace(columns, path=file) for name, file in self.files.items()}
 
     def question(self, **asked: Any) -> Question:
-        """A question to these parties; they fix the sketch and the duchies."""
-        return Question(**asked, sketch=self.sketch, duchies=self.duchies)
+        """A question to these parties; they fix the method and the duchies."""
+        return Question(**asked, method=self.method, duchies=self.duchies)
 
     def publishers(self, question: Question, names: tuple[str, ...] = ()) -> list[publishers.Publisher]:
         """Read the events of these data providers (all if empty); ConfigurationError says what is wrong with them."""

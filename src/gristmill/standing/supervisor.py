@@ -113,7 +113,7 @@ def supervise(directory: Path, held: int, parties: int) -> int:
 def open_consortium(directory: Path) -> Consortium:
     """The consortium of a record; it has its keys from the first time that it was opened."""
     record, keys = Record.read(directory), directory / "keys"
-    options = Options(duchies=record.duchies, flags={"kingdom": record.sketch.flags()})
+    options = Options(duchies=record.duchies, flags={"kingdom": record.method.flags()})
     if not keys.exists():
         unfinished = directory / ".keys"  # all keys or none, also when this process is killed among them
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -10,9 +10,10 @@ import pytest
 
 from gristmill.consumer.keys import ConsumerKeys
 from gristmill.consumer.request import MeasurementRequest, Privacy, build
-from gristmill.consumer.result import open_result
+from gristmill.consumer.result import SketchSize, open_result
 from gristmill.errors import BadInput, ParticipationInvalid, ResultInvalid
 from gristmill.kingdom.protocol import LiquidLegionsParameters, choose
+from gristmill.kingdom.share_shuffle import ShareShuffleParameters
 from gristmill.trust.development import DevelopmentKeys, Party, make
 from gristmill.trust.hybrid import encrypt_message
 from gristmill.trust.signatures import Signer, signed_bytes
@@ -44,14 +45,19 @@ def a_result(reach: int = 2048, distribution: dict[int, float] | None = None) ->
 
 
 def finished(
-    keys: DevelopmentKeys, result: Measurement.Result, *, signer: str = "aggregator", named: str = "aggregator"
+    keys: DevelopmentKeys,
+    result: Measurement.Result,
+    *,
+    signer: str = "aggregator",
+    named: str = "aggregator",
+    shares: ShareShuffleParameters | None = None,
 ) -> tuple[Measurement, Certificate]:
     """A finished measurement whose result `signer` signed, and that names the certificate of `named`."""
     consumer = ConsumerKeys.of(keys)
     names = tuple(provider.name for provider in consumer.data_providers)
     measurement = build(dataclasses.replace(REQUEST, data_providers=names), consumer)
     specification = MeasurementSpec.FromString(signed_bytes(measurement.measurement_spec))
-    public, _ = choose(specification, LiquidLegionsParameters(), data_providers=2, duchies=3)
+    public, _ = choose(specification, LiquidLegionsParameters(), shares, data_providers=2, duchies=3)
     measurement.protocol_config.CopyFrom(public)
     measurement.state = Measurement.SUCCEEDED
     party, claimed = keys.duchy(signer), keys.duchy(named)
@@ -68,8 +74,24 @@ def certificate(party: Party) -> Certificate:
 def test_a_signed_result_is_read_with_the_parameters_that_made_it(keys: DevelopmentKeys) -> None:
     result = open_result(*finished(keys, a_result()), ConsumerKeys.of(keys))
     assert (result.reach, dict(result.frequency)) == (2048, {1: 0.5, 2: 0.25, 3: 0.25})
-    assert (result.decay_rate, result.sketch_size, result.noise_mechanism) == (12.0, 100_000, "DISCRETE_GAUSSIAN")
+    assert (result.counted_by, result.noise_mechanism) == (SketchSize(12.0, 100_000), "DISCRETE_GAUSSIAN")
     assert (result.reach_privacy, result.frequency_privacy) == ((1, 1e-5), (2, 1e-6))
+
+
+@pytest.mark.parametrize(("of_reach", "of_frequency", "right"), [(500, 500, True), (500, 501, False), (0, 0, False)])
+def test_a_result_of_shares_says_how_long_the_vectors_were(
+    keys: DevelopmentKeys, of_reach: int, of_frequency: int, right: bool
+) -> None:
+    result = a_result()
+    result.reach.honest_majority_share_shuffle.frequency_vector_size = of_reach
+    result.frequency.honest_majority_share_shuffle.frequency_vector_size = of_frequency
+    measurement, named = finished(keys, result, shares=ShareShuffleParameters())
+    if right:
+        opened = open_result(measurement, named, ConsumerKeys.of(keys))
+        assert (opened.protocol, opened.counted_by) == ("honest_majority_share_shuffle", VectorSize(500))
+        return
+    with pytest.raises(ResultInvalid, match="size the frequency vectors had"):
+        open_result(measurement, named, ConsumerKeys.of(keys))
 
 
 def test_a_result_that_another_duchy_signed_is_refused(keys: DevelopmentKeys) -> None:

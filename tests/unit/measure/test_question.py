@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gristmill.measure.question import Question, Sketch, duchies
+from gristmill.measure.method import Sketch
+from gristmill.measure.question import Question, duchies
 
 
 @pytest.mark.parametrize("count", [3, 5])

@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.cli.main import main
 from gristmill.edp.events import EventFile
-from gristmill.measure.question import Sketch
+from gristmill.measure.method import Sketch
 from gristmill.standing.record import Record
 
 

@@ -10,7 +10,7 @@ import pytest
 from gristmill.consumer.request import Privacy
 from gristmill.edp.events import EventFile
 from gristmill.errors import ConfigurationError
-from gristmill.measure.question import Sketch
+from gristmill.measure.method import Sketch
 from gristmill.standing.record import RECORD, Record, note, noted, replace_private_file
 
 
@@ -47,7 +47,7 @@ def test_events_that_are_gone_are_named(directory: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "{}", '{"format": 2}', '{"format": 1, "duchies": 3}', "[" * 100_000],
+    ["", "{", "[]", "{}", '{"format": 1}', '{"format": 2, "duchies": 3}', "[" * 100_000],
     ids=lambda content: content[:20],
 )
 def test_a_file_that_is_no_record_is_refused(directory: Path, content: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from gristmill.edp.events import EventFile
 from gristmill.errors import ConfigurationError, PartyFailed
-from gristmill.measure.question import Sketch
+from gristmill.measure.method import Sketch
 from gristmill.standing import lock, standing
 from gristmill.standing.record import Record
 from gristmill.standing.standing import CHANGING, DOWN, bring_up, state_of, take_down
