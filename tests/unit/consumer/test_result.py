@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.consumer.keys import ConsumerKeys
 from gristmill.consumer.request import MeasurementRequest, Privacy, build
-from gristmill.consumer.result import SketchSize, open_result
+from gristmill.consumer.result import SketchSize, VectorSize, open_result
 from gristmill.errors import BadInput, ParticipationInvalid, ResultInvalid
 from gristmill.kingdom.protocol import LiquidLegionsParameters, choose
 from gristmill.kingdom.share_shuffle import ShareShuffleParameters
