@@ -67,6 +67,14 @@ def work(claim: Claim, services: Services, effort: Effort) -> None:
     claim.check()
     claim.api.create_stats(claim.token, effort.stats)
     _move_on(job, output)
+    if output is not None and not _can_record(job):
+        services.blobs.delete(computation_key(output.path))
+
+
+def _can_record(job: Job) -> bool:
+    """Whether what the stage makes can be kept for a retry. Where neither the wire nor the internal API has a place for
+    it, a retry makes it anew, as existing mills do."""
+    return job.claim.lease is not None or job.seat.protocol.output_blobs
 
 
 def _job(claim: Claim, services: Services) -> Job:
@@ -96,8 +104,8 @@ def _kept(job: Job, effort: Effort) -> Output:
     kept = job.claim.kept()
     if kept is None:
         made = job.claim.made or _make(job, effort)
-        if job.claim.lease is None and not job.seat.protocol.output_blobs:
-            return made  # an existing internal API has no place for it: a retry makes it anew, as existing mills do
+        if not _can_record(job):
+            return made
         recorded = job.claim.record_output(_output_id(job), made)
         if recorded.path != made.path:
             job.services.blobs.delete(computation_key(made.path))
