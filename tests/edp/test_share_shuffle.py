@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -60,22 +61,27 @@ async def refusal(scene: Scene, **settings: object) -> Requisition.Refusal:
     return requisition.refusal
 
 
-def joined(scene: Scene, door: Door) -> list[int]:
-    """What both shares give together, the seed opened with the key of the worker that does not store."""
+def opened_seed(scene: Scene, door: Door) -> bytes:
+    """By the key of the worker that does not store."""
     (peer,) = {*scene.doors} - {door.duchy}
     party = scene.kingdom.keys.data_provider("edp1")
     header = door.headers[0].honest_majority_share_shuffle
     assert header.data_provider_certificate == party.certificate
-    seed = open_seed(
+    return open_seed(
         header.secret_seed.ciphertext,
         scene.kingdom.duchies[peer].keyset,
         read_certificate(party.signing_certificate_file),
         read_certificate(party.root_file),
         what="the seed",
-    )
+    ).expose()
+
+
+def joined(scene: Scene, door: Door) -> list[int]:
+    """What both shares give together."""
+    header = door.headers[0].honest_majority_share_shuffle
     share = FrequencyVector.FromString(door.bodies[0]).data
     assert len(share) == header.register_count
-    expanded = expand(seed.expose(), len(share), 127)
+    expanded = expand(opened_seed(scene, door), len(share), 127)
     return [(one + other) % 127 for one, other in zip(share, expanded, strict=True)]
 
 
@@ -216,3 +222,14 @@ async def test_a_sample_of_nobody_is_refused(kingdom: World, tmp_path: Path) -> 
         answer = await refusal(scene)
     assert answer.justification == Requisition.Refusal.SPEC_INVALID
     assert "nobody of this population" in answer.message
+
+
+async def test_no_seed_no_nonce_and_no_vid_is_logged(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    person = 1_234_567_890
+    population = Population([(person, person + 50)])
+    door = await answered(scene, [person], population=population, verbose=True)
+    logged = "".join(capsys.readouterr())
+    assert "fulfilled" in logged
+    seed = opened_seed(scene, door)
+    for secret in (seed.hex(), base64.b64encode(seed[:30]).decode(), str(person), str(door.headers[0].nonce)):
+        assert secret not in logged
