@@ -54,6 +54,20 @@ def test_without_a_terminal_progress_comes_in_plain_lines(demo: tuple[str, Path,
     assert "\x1b" not in demo[0]
 
 
+def test_the_reach_only_demo_shows_the_reach_beside_the_exact_one_and_its_one_execution_phase() -> None:
+    command = [sys.executable, "-m", "gristmill", "demo", "--protocol=reach-only"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (line,) = [line for line in ran.stdout.splitlines() if line.startswith("reach ")]
+    measured, low, high, exact = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", line)[:4])
+    assert exact == 2_048
+    assert measured == pytest.approx(exact, abs=3 * (high - low))
+    text = " ".join(ran.stdout.split())
+    assert "reach epsilon 1, delta 1e-05. Only reach is measured." in text
+    assert "execution phase 0." in text
+    assert "times seen" not in text
+
+
 def test_a_failure_says_what_failed_the_cure_and_where_the_logs_are(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir(mode=0o700)
     (tmp_path / "keys" / "file").write_text("in the way")

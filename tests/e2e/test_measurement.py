@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.expected import WITHOUT_NOISE, expected, providers, some_departures
-from gristmill.consortium.consortium import Consortium
+from gristmill.consortium.consortium import Consortium, Options
 from gristmill.consortium.inspection import Inspection
 from gristmill.consumer.request import MeasurementRequest
 from gristmill.consumer.result import MeasurementResult
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.xdist_group("e2e")
 
 
 EVENTS = providers(some_departures(300))
+OPENING = ["INITIALIZATION_PHASE", "CONFIRMATION_PHASE", "SETUP_PHASE"]
 HOSTILE_PROVIDER = Path(__file__).with_name("hostile_provider.py")
 
 
@@ -52,26 +53,43 @@ def test_reach_and_frequency_are_those_of_the_joined_sketches(result: Measuremen
 
 
 def test_every_duchy_has_worked_every_stage_once(consortium: Consortium, result: MeasurementResult) -> None:
-    identifier = result.measurement.rpartition("/")[2]
-    for duchy in consortium.wiring.ports:
-        with consortium.inspection(duchy) as inspection:
-            events = inspection.events(identifier)
-        assert [event.stage for event in events if event.kind == "claimed"] == [
-            "INITIALIZATION_PHASE",
-            "CONFIRMATION_PHASE",
-            "SETUP_PHASE",
-            "EXECUTION_PHASE_ONE",
-            "EXECUTION_PHASE_TWO",
-            "EXECUTION_PHASE_THREE",
-        ]
+    phases = ["EXECUTION_PHASE_ONE", "EXECUTION_PHASE_TWO", "EXECUTION_PHASE_THREE"]
+    assert stages(consortium, result) == [*OPENING, *phases]
 
 
-def test_reach_alone_is_measured_with_maximum_frequency_1(consortium: Consortium) -> None:
+def test_reach_alone_is_measured_by_the_reach_only_protocol(consortium: Consortium) -> None:
+    result = measured_reach(consortium)
+    assert result.protocol == "reach_only_liquid_legions_v2"
+    assert stages(consortium, result) == [*OPENING, "EXECUTION_PHASE"]
+
+
+def test_without_that_protocol_reach_alone_is_measured_with_maximum_frequency_1(tmp_path: Path) -> None:
+    options = Options(flags={"kingdom": ("--enable-ro-llv2-protocol=false",)})
+    with Consortium(tmp_path, EVENTS, options) as consortium:
+        result = measured_reach(consortium)
+        assert result.protocol == "liquid_legions_v2"
+        assert stages(consortium, result) == [*OPENING, "EXECUTION_PHASE_ONE", "EXECUTION_PHASE_TWO"]
+
+
+def measured_reach(consortium: Consortium) -> MeasurementResult:
+    """Of a measurement of reach alone, seen to be the right one."""
     with consortium.consumer() as consumer:
         asked = replace(request(consortium), frequency=None)
         result = consumer.wait(consumer.create(asked), timeout_seconds=200)
     assert result.reach == expected(EVENTS, 10)[0]
     assert result.frequency == {}
+    return result
+
+
+def stages(consortium: Consortium, result: MeasurementResult) -> list[str]:
+    """What the mills claimed, in order and the same at every duchy."""
+    found = []
+    for duchy in consortium.wiring.ports:
+        with consortium.inspection(duchy) as inspection:
+            events = inspection.events(result.measurement.rpartition("/")[2])
+        found.append([event.stage for event in events if event.kind == "claimed"])
+    assert found == [found[0]] * len(found)
+    return found[0]
 
 
 def test_a_data_provider_that_sends_no_points_fails_its_measurement_only(consortium: Consortium) -> None:

@@ -27,10 +27,24 @@ def mill(consortium: Consortium, duchy: str) -> Child:
     return child
 
 
-def test_the_demos_measurement_survives_the_kill_of_a_mill_in_each_of_two_stages(tmp_path: Path) -> None:
-    kills = (("worker1", "EXECUTION_PHASE_ONE"), ("aggregator", "EXECUTION_PHASE_TWO"))
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param((("worker1", "EXECUTION_PHASE_ONE"), ("aggregator", "EXECUTION_PHASE_TWO")), id="llv2"),
+        pytest.param((("worker2", "SETUP_PHASE"), ("worker1", "EXECUTION_PHASE")), id="reach-only"),
+        *(
+            pytest.param(((duchy, stage),), id=f"reach-only {duchy} {stage}", marks=pytest.mark.long)
+            for duchy in ("worker1", "worker2", "aggregator")
+            for stage in ("INITIALIZATION_PHASE", "CONFIRMATION_PHASE", "SETUP_PHASE", "EXECUTION_PHASE")
+        ),
+    ],
+)
+def test_the_demos_measurement_survives_the_kill_of_a_mill_in_a_stage(
+    tmp_path: Path, request: pytest.FixtureRequest, kills: tuple[tuple[str, str], ...]
+) -> None:
+    reach_only = "reach-only" in request.node.name
     week = providers(departures("week"))
-    with measuring(tmp_path, week, Options(lease=LEASE)) as (consortium, consumer, name):
+    with measuring(tmp_path, week, Options(lease=LEASE), reach_only=reach_only) as (consortium, consumer, name):
         for duchy, stage in kills:
             wait_for_claim(consortium, duchy, stage)
             killed = mill(consortium, duchy)
