@@ -13,6 +13,7 @@ from gristmill import _native as native
 from gristmill.consortium.consortium import Consortium
 from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import Target, channel, client_credentials
+from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 from wfa.measurement.internal.duchy.computations_service_pb2 import GetComputationTokenRequest
 from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
 
@@ -67,12 +68,18 @@ def _fields(message: bytes) -> Iterator[bytes]:
 def el_gamal_keys(consortium: Consortium, computation: str) -> Iterator[bytes]:
     """The duchies' secret shares, as their own internal APIs tell their own mills."""
     for duchy in consortium.keys.duchies:
-        credentials = client_credentials([read_certificate(duchy.root_file)], duchy.tls)
-        port = consortium.wiring.ports[duchy.name].internal_api
-        with channel(Target(f"127.0.0.1:{port}", duchy.cert_host), credentials) as connection:
-            request = GetComputationTokenRequest(global_computation_id=computation)
-            token = ComputationsStub(connection).GetComputationToken(request).token
-            yield token.computation_details.liquid_legions_v2.local_elgamal_key.secret_key
+        details = token(consortium, duchy.name, computation).computation_details
+        yield details.liquid_legions_v2.local_elgamal_key.secret_key
+
+
+def token(consortium: Consortium, duchy: str, computation: str) -> ComputationToken:
+    """What the duchy's own internal API tells its mills, secrets included."""
+    party = consortium.keys.duchy(duchy)
+    credentials = client_credentials([read_certificate(party.root_file)], party.tls)
+    port = consortium.wiring.ports[duchy].internal_api
+    with channel(Target(f"127.0.0.1:{port}", party.cert_host), credentials) as connection:
+        request = GetComputationTokenRequest(global_computation_id=computation)
+        return ComputationsStub(connection).GetComputationToken(request).token
 
 
 def registers(vids: list[int]) -> Iterator[bytes]:
