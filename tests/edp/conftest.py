@@ -88,7 +88,7 @@ class Scene:
         kind = ComputationParticipant.RequisitionParams
 
         def forge(params: ComputationParticipant.RequisitionParams) -> None:
-            key = params.liquid_legions_v2
+            key = getattr(params, str(params.WhichOneof("protocol")))
             key.el_gamal_public_key = serialize_el_gamal_key(_native.generate_key_pair()[1])
 
         self._rewrite("kingdom_participants", "requisition_params", "duchy = 'worker2'", kind, forge)
@@ -104,10 +104,14 @@ class Scene:
         self._rewrite("kingdom_participants", "requisition_params", f"duchy = '{duchy}'", kind, forge)
 
     def forge_config(self, change: Callable[[ProtocolConfig.HonestMajorityShareShuffle], None]) -> None:
-        """The same with the configuration that data providers are told."""
+        """The same with the configuration of share shuffle that data providers are told."""
+        self.forge_protocol(lambda protocol: change(protocol.honest_majority_share_shuffle))
+
+    def forge_protocol(self, change: Callable[[ProtocolConfig.Protocol], None]) -> None:
+        """The same with that of whichever protocol it is."""
 
         def forge(config: ProtocolConfig) -> None:
-            change(config.protocols[0].honest_majority_share_shuffle)
+            change(config.protocols[0])
 
         self._rewrite("kingdom_measurements", "public_config", "1", ProtocolConfig, forge)
 

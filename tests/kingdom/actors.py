@@ -74,13 +74,14 @@ class Duchy:
     def own(self, computation: str) -> str:
         return f"{computation}/participants/{self.name}"
 
-    def signed_key(self) -> ComputationParticipant.RequisitionParams:
+    def signed_key(self, protocol: str = "liquid_legions_v2") -> ComputationParticipant.RequisitionParams:
         signer = Signer.read(certificate=self.party.signing_certificate_file, key=self.party.signing_key_file)
         serialized, signature = sign_el_gamal_key(self.key_pair[1], signer)
         params = ComputationParticipant.RequisitionParams(duchy_certificate=self.party.certificate)
-        params.liquid_legions_v2.el_gamal_public_key = serialized
-        params.liquid_legions_v2.el_gamal_public_key_signature = signature.value
-        params.liquid_legions_v2.el_gamal_public_key_signature_algorithm_oid = signature.algorithm_oid
+        key = getattr(params, protocol)
+        key.el_gamal_public_key = serialized
+        key.el_gamal_public_key_signature = signature.value
+        key.el_gamal_public_key_signature_algorithm_oid = signature.algorithm_oid
         return params
 
     def signed_encryption_key(self) -> ComputationParticipant.RequisitionParams:
@@ -197,8 +198,12 @@ class World:
         return RequisitionSpec.FromString(signed_bytes(signed)).nonce
 
     async def publish_all(self, computation: str) -> None:
-        """All at the same time, as duchies do."""
-        await asyncio.gather(*(duchy.publish(computation) for duchy in self.duchies.values()))
+        """The ElGamal keys of the computation's protocol, all at the same time, as duchies do."""
+        seen = await self.duchies["worker1"].computation(computation)
+        protocol = str(seen.mpc_protocol_config.WhichOneof("protocol"))
+        await asyncio.gather(
+            *(duchy.publish(computation, duchy.signed_key(protocol)) for duchy in self.duchies.values())
+        )
 
     async def publish_all_encryption_keys(self, computation: str) -> None:
         """The same for share shuffle."""
@@ -217,9 +222,13 @@ def computation_of(measurement: Measurement) -> str:
 
 
 @asynccontextmanager
-async def world(keys: DevelopmentKeys, database: Path, **settings: Any) -> AsyncIterator[World]:
+async def world(
+    keys: DevelopmentKeys, database: Path, *, reach_only: bool = False, **settings: Any
+) -> AsyncIterator[World]:
     """A kingdom on a free port of 127.0.0.1."""
-    small = LiquidLegionsParameters(decay_rate=10.0, max_size=1000, sampling_indicator_size=100_000)
+    small = LiquidLegionsParameters(
+        decay_rate=10.0, max_size=1000, sampling_indicator_size=100_000, reach_only=reach_only
+    )
     kingdom_settings = KingdomSettings(keys.kingdom.tls, keys.directory, database, small, **settings)
     async with serve(kingdom_settings, grace_seconds=0) as kingdom, AsyncExitStack() as stack:
         target = Target(f"127.0.0.1:{kingdom.port}", keys.kingdom.cert_host)
