@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from faults.scene import wait_until
 from gristmill.consortium.consortium import Consortium, Options
+from gristmill.consortium.inspection import Inspection
 from gristmill.consumer.request import MeasurementRequest, Privacy
 from gristmill.edp.events import EventFile
 from gristmill.edp.population import Population
@@ -75,6 +78,7 @@ def survive(consortium: Consortium, *deaths: str) -> None:
     histories = {}
     for duchy in consortium.wiring.ports:
         with consortium.inspection(duchy) as inspection:
+            wait_until(partial(ended, inspection), seconds=60)
             histories[duchy] = inspection.events(computation)
     for duchy, at in told.items():
         assert [event.stage for event in histories[duchy] if event.kind == "worker lost"] == [at.partition(":")[0]]
@@ -82,6 +86,11 @@ def survive(consortium: Consortium, *deaths: str) -> None:
         (kept,) = hashes(histories[worker], "output recorded")
         assert kept in hashes([event for event in histories["aggregator"] if event.actor == worker], "slot filled")
     assert len(hashes(histories["aggregator"], "slot filled")) == 2
+
+
+def ended(inspection: Inspection) -> bool | None:
+    """The duchy itself, and not only the kingdom."""
+    return all(each.ending_state == "SUCCEEDED" for each in inspection.computations()) or None
 
 
 def hashes(events: list[Event], kind: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`gristmill keys`: make a development PKI for a whole consortium, or show what a key directory holds."""
+"""`gristmill keys`: make a development PKI, show what a key directory holds, rotate a key-encryption keyset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="action", required=True, metavar="{make,show}")
+    commands = parser.add_subparsers(dest="action", required=True, metavar="{make,show,rotate,prune}")
     make = commands.add_parser(
         "make",
         allow_abbrev=False,
@@ -33,10 +33,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "show", allow_abbrev=False, help="show certificates and key files: expiry and fingerprints, never a secret"
     )
     show.add_argument("directory", type=flags.path, metavar="DIR")
+    for action, what in (
+        ("rotate", "put a new key in front of a key-encryption keyset, which the duchy then seals with"),
+        ("prune", "remove all keys but the one in front from a key-encryption keyset"),
+    ):
+        keyset = commands.add_parser(action, allow_abbrev=False, help=what, description=f"{what.capitalize()}.")
+        keyset.add_argument("keyset", type=flags.file, metavar="FILE", help="of --key-encryption-key-file")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return _make(arguments) if arguments.action == "make" else _show(arguments.directory)
+    match arguments.action:
+        case "make":
+            return _make(arguments)
+        case "show":
+            return _show(arguments.directory)
+        case _:
+            return _change_keyset(arguments.keyset, prune=arguments.action == "prune")
 
 
 def _make(arguments: argparse.Namespace) -> int:
@@ -77,6 +89,28 @@ def _show(directory: Path) -> int:
             print(f"{path.name}: key file, mode {path.stat().st_mode & 0o777:04o}")
     if development:
         print("These are INSECURE development keys: they protect nothing.")
+    return 0
+
+
+def _change_keyset(file: Path, *, prune: bool) -> int:
+    """The file is replaced as a whole, so that a process that reads it meets the old keyset or the new one."""
+    from gristmill.errors import FileUnusable
+    from gristmill.trust.files import read_private_file, write_private_file
+    from gristmill.trust.key_encryption import key_count, prune_keyset, rotate_keyset
+
+    before = read_private_file(file, what="the key-encryption keyset")
+    after = prune_keyset(before) if prune else rotate_keyset(before)
+    new = file.with_name(f".{file.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        write_private_file(new, after.expose())
+        new.replace(file)
+    except OSError as error:
+        raise FileUnusable(f"{file} cannot be replaced: {error.strerror}", cure="check who may write there") from None
+    count = key_count(after)
+    print(f"{file} has {count} {'key' if count == 1 else 'keys'}; new secrets are sealed with the first.")
+    if not prune:
+        print("The others open what they sealed. Prune them when the computations created before now have ended.")
     return 0
 
 

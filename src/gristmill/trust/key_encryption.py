@@ -2,7 +2,7 @@
 
 A keyset may hold several keys: the primary encrypts, any of them decrypts. To rotate, put a new primary in front
 (`gristmill keys rotate`); processes read the changed file at their next use of it. The old keys must stay as long as
-computations run whose keys they wrapped.
+computations run whose keys they wrapped, and can then be removed (`gristmill keys prune`).
 """
 
 from __future__ import annotations
@@ -34,12 +34,25 @@ def new_key_encryption_keyset() -> Secret:
 
 
 def rotate_keyset(keyset: Secret) -> Secret:
-    """The keyset with a new primary key in front; what the old keys wrapped still opens."""
+    """The keyset with a new primary key in front; what the old keys wrapped still opens. `ConfigurationError`."""
+    _primitive(keyset)
     old, new = (tink_pb2.Keyset.FromString(part.expose()) for part in (keyset, new_key_encryption_keyset()))
     if new.primary_key_id in {key.key_id for key in old.key}:
         return rotate_keyset(keyset)
     merged = tink_pb2.Keyset(primary_key_id=new.primary_key_id, key=[*new.key, *old.key])
     return Secret(merged.SerializeToString())
+
+
+def prune_keyset(keyset: Secret) -> Secret:
+    """The keyset with its primary key alone; what the others wrapped opens no more. `ConfigurationError`."""
+    _primitive(keyset)
+    whole = tink_pb2.Keyset.FromString(keyset.expose())
+    primary = [key for key in whole.key if key.key_id == whole.primary_key_id]
+    return Secret(tink_pb2.Keyset(primary_key_id=whole.primary_key_id, key=primary).SerializeToString())
+
+
+def key_count(keyset: Secret) -> int:
+    return len(tink_pb2.Keyset.FromString(keyset.expose()).key)
 
 
 class KeyEncryption:
