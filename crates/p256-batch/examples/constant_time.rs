@@ -108,6 +108,8 @@ fn infinities(public: &Points, plaintexts: &Points) {
     let filled = |points: Points| encodings(&points.replaced_where(&marks, public.get(3)));
     finish("plus, with infinities", filled(some.plus(public)));
     finish("minus, with infinities", encodings(&public.minus(&some)));
+    let same_where_marked = (0..POINTS).map(|place| if place % 3 == 1 { place } else { (place + 1) % POINTS });
+    finish("minus, infinities come out", filled(plaintexts.minus(&plaintexts.gather(same_where_marked))));
     finish("times, with infinities", filled(some.times(&scalar(3))));
     finish("times_each, with infinities", filled(some.times_each(&scalars(0..POINTS))));
     let all = some.times_several(&scalars(0..POINTS), 1);

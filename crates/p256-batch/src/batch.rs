@@ -80,8 +80,13 @@ impl<K: Kernel> Batch<K> {
     }
 
     pub(crate) fn store(&self, x: &mut [Element], y: &mut [Element]) {
-        K::store(&self.x, x);
-        K::store(&self.y, y);
+        self.store_from(0, x, y);
+    }
+
+    /// As many points as there is room for, from a vector on.
+    pub(crate) fn store_from(&self, vector: usize, x: &mut [Element], y: &mut [Element]) {
+        K::store(&self.x[vector..], x);
+        K::store(&self.y[vector..], y);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -11,6 +11,7 @@
 
 mod batch;
 mod comb;
+mod combine;
 mod decompress;
 mod digits;
 mod field;
@@ -23,6 +24,9 @@ pub mod memcheck;
 mod points;
 mod scalars;
 
+#[cfg(feature = "fixed-offset")]
+#[doc(hidden)]
+pub use combine::fix_offset;
 pub use fixed_base::FixedBase;
 pub use hash_to_curve::{hash_all_to_curve_vartime, hash_to_curve_vartime};
 pub use kernel::{CHOICE, Choice};

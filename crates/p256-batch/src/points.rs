@@ -6,10 +6,9 @@ use crate::decompress::decompress;
 use crate::digits::Digits;
 use crate::field::{Element, limbs_from_be_bytes};
 use crate::kernel::{Kernel, dispatch};
-use crate::memcheck::{declassified, make_secret};
+use crate::memcheck::declassified;
 use crate::scalars::{Scalars, SecretScalar};
 use p256::elliptic_curve::group::Group;
-use p256::elliptic_curve::ops::LinearCombination;
 use p256::elliptic_curve::point::AffineCoordinates;
 use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
@@ -162,6 +161,13 @@ impl Points {
         Batch::load(&self.x, &self.y)
     }
 
+    /// So many points of a batch, from a vector on.
+    pub(crate) fn of_batch<K: Kernel>(batch: &Batch<K>, vector: usize, count: usize) -> Self {
+        let mut points = Self::zeros(count);
+        batch.store_from(vector, &mut points.x, &mut points.y);
+        points
+    }
+
     /// Decodes and validates the points of a column.
     pub fn decode(bytes: &[u8], column: Column) -> Result<Self, DecodeError> {
         let mut points = Self::zeros(bytes.len() / column.stride);
@@ -219,7 +225,7 @@ impl Points {
     }
 
     /// Whether there is a point at infinity, which may be known.
-    fn any_infinity(&self) -> bool {
+    pub(crate) fn any_infinity(&self) -> bool {
         declassified(self.infinite.iter().fold(0, |any, infinite| any | infinite) != 0)
     }
 
@@ -360,21 +366,6 @@ impl Points {
         products
     }
 
-    /// (a u, a e + b u) of the points u and e, with the doublings and the table of u shared.
-    #[must_use]
-    pub fn combine(u: &Self, e: &Self, a: &SecretScalar, b: &SecretScalar) -> (Self, Self) {
-        assert_eq!(u.len(), e.len(), "batches of equal length");
-        let mut results = (Self::zeros(u.len()), Self::zeros(u.len()));
-        for first in (0..u.len()).step_by(CHUNK / 2) {
-            let range = first..u.len().min(first + CHUNK / 2);
-            let (u, e) = (u.part(range.clone()), e.part(range));
-            let (u, e) = dispatch!(combine(&u, &e, [&a.0, &b.0]));
-            results.0.replace(first, &u);
-            results.1.replace(first, &e);
-        }
-        results
-    }
-
     /// Position by position: are the two points the same?
     pub fn equals(&self, other: &Self) -> Vec<bool> {
         assert_eq!(self.len(), other.len(), "batches of equal length");
@@ -395,7 +386,7 @@ impl Points {
         results
     }
 
-    fn part(&self, range: Range<usize>) -> Self {
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
         Self {
             x: self.x[range.clone()].to_vec(),
             y: self.y[range.clone()].to_vec(),
@@ -403,7 +394,16 @@ impl Points {
         }
     }
 
-    fn replace(&mut self, first: usize, points: &Self) {
+    /// Puts points into the given places.
+    fn scatter(&mut self, places: &[usize], points: &Self) {
+        for (position, place) in places.iter().enumerate() {
+            self.x[*place] = points.x[position];
+            self.y[*place] = points.y[position];
+            self.infinite[*place] = points.infinite[position];
+        }
+    }
+
+    pub(crate) fn replace(&mut self, first: usize, points: &Self) {
         let range = first..first + points.len();
         self.x[range.clone()].copy_from_slice(&points.x);
         self.y[range.clone()].copy_from_slice(&points.y);
@@ -476,46 +476,6 @@ fn multiply_several<K: Kernel>(points: &Points, scalars: &[Scalar], count: usize
     products
 }
 
-fn combine<K: Kernel>(u: &Points, e: &Points, [a, b]: [&Scalar; 2]) -> (Points, Points) {
-    let complete = |u: ProjectivePoint, e: ProjectivePoint| (u * a, ProjectivePoint::lincomb(&[(e, *a), (u, *b)]));
-    let (halves_u, halves_e) = (u.batch::<K>(), e.batch::<K>());
-    let lanes = halves_u.len() * K::LANES;
-    let (digits_a, digits_b) =
-        (Digits::of_one(a, VARIABLE_WINDOW, 2 * lanes), Digits::of_one(b, VARIABLE_WINDOW, 2 * lanes));
-    let (mut x, mut y) = (vec![Element::ZERO; 2 * lanes], vec![Element::ZERO; 2 * lanes]);
-    let both = halves_u.chain(&halves_e);
-    let computed = !(u.any_infinity() | e.any_infinity()) && {
-        let result = both.multiply_jointly(&digits_a, &digits_b, offsets(), &mut Scratch::new());
-        result.map(|result| result.store(&mut x, &mut y)).is_ok()
-    };
-    let mut results = (Points::zeros(u.len()), Points::zeros(u.len()));
-    if computed {
-        results.0.x.copy_from_slice(&x[..u.len()]);
-        results.0.y.copy_from_slice(&y[..u.len()]);
-        results.1.x.copy_from_slice(&x[lanes..][..u.len()]);
-        results.1.y.copy_from_slice(&y[lanes..][..u.len()]);
-    } else {
-        // Nobody can bring this about but by sending infinity, which has no encoding.
-        let all: Vec<_> = (0..u.len()).map(|place| complete(u.get(place).0, e.get(place).0)).collect();
-        results.0.put(0, all.iter().map(|pair| pair.0));
-        results.1.put(0, all.iter().map(|pair| pair.1));
-    }
-    x.zeroize();
-    y.zeroize();
-    results
-}
-
-/// A secret point T and -2^252 T: 63 times four doublings lie between the first digit of a scalar and the last.
-fn offsets() -> [(Element, Element); 2] {
-    let mut bytes = zeroize::Zeroizing::new([0; 64]);
-    getrandom::fill(bytes.as_mut()).expect("the operating system gives randomness");
-    make_secret(bytes.as_mut());
-    let offset = Point::generator().times(&SecretScalar::from_uniform_bytes(&bytes).expect("not zero"));
-    let back = (0..252).fold(offset.0, |point, _| point.double());
-    let pair = Points::from_iter([offset, Point(-back)]);
-    [0, 1].map(|place| (pair.x[place], pair.y[place]))
-}
-
 /// Sums of the points in a range.
 fn add<K: Kernel>(sums: &mut Points, a: &Points, b: &Points, range: Range<usize>) {
     let (a, b) = (a.part(range.clone()), b.part(range.clone()));
@@ -525,32 +485,45 @@ fn add<K: Kernel>(sums: &mut Points, a: &Points, b: &Points, range: Range<usize>
         left.assign_where(either, place, &DUMMIES, 0);
         right.assign_where(either, place, &DUMMIES, 1);
     }
-    let scratch = &mut Scratch::<K>::new();
-    let mut batch = left.batch::<K>();
-    let mut exceptional = Vec::new();
-    if batch.add(&right.batch::<K>(), scratch).is_err() {
+    let mut results = sums_of_different::<K>(&left, &right).unwrap_or_else(|Exceptional| {
         // A point and itself or its opposite: only what somebody sent to bring it about. Which they are shows.
-        let exceptions = |place: &usize| declassified(left.x[*place].difference(right.x[*place]) == 0);
-        for place in (0..left.len()).filter(exceptions).collect::<Vec<_>>() {
-            exceptional.push((place, left.get(place).plus(right.get(place))));
+        let alike = |place: &usize| declassified(left.x[*place].difference(right.x[*place]) == 0);
+        let (alike, different): (Vec<usize>, Vec<usize>) = (0..left.len()).partition(alike);
+        let two = |places: &[usize]| [&left, &right].map(|points| points.gather(places.iter().copied()));
+        let mut results = Points::zeros(left.len());
+        let [first, second] = two(&alike);
+        results.scatter(&alike, &sums_of_alike::<K>(&first, &second));
+        if !different.is_empty() {
+            let [first, second] = two(&different);
+            let sums = sums_of_different::<K>(&first, &second).expect("the exceptional sums are out");
+            results.scatter(&different, &sums);
         }
-        for (place, _) in &exceptional {
-            left.assign_where(0xff, *place, &DUMMIES, 0);
-            right.assign_where(0xff, *place, &DUMMIES, 1);
-        }
-        batch = left.batch::<K>();
-        batch.add(&right.batch::<K>(), scratch).expect("the exceptional sums are out");
-    }
-    let mut results = Points::zeros(left.len());
-    batch.store(&mut results.x, &mut results.y);
-    for (place, sum) in exceptional {
-        results.put(place, std::iter::once(sum.0));
-    }
+        results
+    });
     for place in 0..results.len() {
         results.assign_where(b.infinite[place], place, &a, place);
         results.assign_where(a.infinite[place], place, &b, place);
     }
     sums.replace(range.start, &results);
+}
+
+/// At least one sum; no point and itself, or its opposite.
+fn sums_of_different<K: Kernel>(a: &Points, b: &Points) -> Result<Points, Exceptional> {
+    let mut batch = a.batch::<K>();
+    batch.add(&b.batch::<K>(), &mut Scratch::new())?;
+    Ok(Points::of_batch(&batch, 0, a.len()))
+}
+
+/// At least one sum, each of a point and itself or its opposite: twice the point, or infinity.
+fn sums_of_alike<K: Kernel>(a: &Points, b: &Points) -> Points {
+    let mut batch = a.batch::<K>();
+    batch.double(&mut Scratch::new());
+    let mut sums = Points::of_batch(&batch, 0, a.len());
+    for (place, infinite) in sums.infinite.iter_mut().enumerate() {
+        let difference = std::hint::black_box(a.y[place].difference(b.y[place]));
+        *infinite = ((difference | difference.wrapping_neg()) >> 63) as u8 * 0xff;
+    }
+    sums
 }
 
 fn field_bytes(bytes: &[u8]) -> FieldBytes {
