@@ -193,7 +193,7 @@ def _peers(
 
     from gristmill.errors import FileUnusable
     from gristmill.mill.connections import Connections
-    from gristmill.operations.peers import PeerStage, ask
+    from gristmill.operations.peers import PeerStage, ask, name_the_unnamed
     from gristmill.trust.certificates import Roots
     from gristmill.trust.identity import read_duchies
 
@@ -203,6 +203,7 @@ def _peers(
     duchies = read_duchies(info, roots)
     if told.duchy not in duchies:
         raise FileUnusable(f"duchy {told.duchy} is not in {info}", cure="Give this duchy's own info file.")
+    name_the_unnamed(told, duchies)
     connections = Connections(stack, files=files, roots=roots, duchies=duchies, duchy=told.duchy)
     wanted = [each.duchy for each in told.participants] or [*targets]
     reachable = [duchy for duchy in wanted if duchy in targets and duchy in duchies and duchy != told.duchy]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,17 @@ class Receipt:
 
     received: bool | None
     words: str
+
+
+def name_the_unnamed(told: ComputationSummary, duchies: Collection[str]) -> None:
+    """Of share shuffle's aggregator the workers' records have the role only: it is the one duchy that is left over."""
+    unnamed = [each for each in told.participants if not each.duchy]
+    left = {*duchies} - {each.duchy for each in told.participants}
+    if len(unnamed) != 1 or len(left) != 1:
+        return
+    (unnamed[0].duchy,) = left
+    for delivery in told.deliveries:
+        delivery.receiver = delivery.receiver or unnamed[0].duchy
 
 
 def ask(channels: Mapping[str, grpc.Channel], shown: ComputationSummary, timeout: float) -> list[PeerStage]:

@@ -82,7 +82,7 @@ def _ring(row: Described) -> Table:
         peer = asked.get(each["duchy"])
         said = row["stage"] if each["duchy"] == row["duchy"] else ""
         said = (peer["stage"] or peer["error"]) if peer else said
-        _add(table, each["duchy"], each["role"], *([said] if asked else []))
+        _add(table, each["duchy"] or "not on record", each["role"], *([said] if asked else []))
     return table
 
 
@@ -90,7 +90,14 @@ def _deliveries(rows: Iterable[Described]) -> Table:
     table = _table("this duchy sends", "to", "from its stage", "received", "standing", whole=("to", "from its stage"))
     for row in rows:
         received = {True: "yes", False: "no", None: "unknown"}[row["received"]]
-        _add(table, _words_of(row["message"]), row["receiver"], row["sent_in"], received, row["standing"])
+        _add(
+            table,
+            _words_of(row["message"]),
+            row["receiver"] or "not on record",
+            row["sent_in"],
+            received,
+            row["standing"],
+        )
     return table
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gristmill.errors import BadInput
-from gristmill.operations.peers import PeerStage, read_stage, receipt
-from gristmill.proto.duchy.inspection_pb2 import Delivery
+from gristmill.operations.peers import PeerStage, name_the_unnamed, read_stage, receipt
+from gristmill.proto.duchy.inspection_pb2 import ComputationSummary, Delivery
 from gristmill.protocols.llv2 import Stage
 from wfa.measurement.system.v1alpha.computation_stage_pb2 import ComputationStage
 
@@ -70,3 +70,16 @@ def test_a_stage_of_another_protocol_is_malformed() -> None:
     for wire in (stage, ComputationStage()):
         with pytest.raises(BadInput):
             read_stage("worker2", wire, TYPE)
+
+
+@pytest.mark.parametrize(
+    "duchies", [("worker1", "worker2", "leader"), ("worker1", "worker2"), ("worker1", "a", "b", "c")]
+)
+def test_the_aggregator_that_workers_do_not_record_is_the_duchy_that_is_left_over(duchies: tuple[str, ...]) -> None:
+    told = ComputationSummary(deliveries=[Delivery(receiver="worker2"), Delivery()])
+    for duchy in ("worker1", "worker2", ""):
+        told.participants.add(duchy=duchy)
+    name_the_unnamed(told, duchies)
+    leader = "leader" if "leader" in duchies else ""
+    assert [each.duchy for each in told.participants] == ["worker1", "worker2", leader]
+    assert [each.receiver for each in told.deliveries] == ["worker2", leader]

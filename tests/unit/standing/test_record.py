@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 from gristmill.consumer.request import Privacy
 from gristmill.edp.events import EventFile
+from gristmill.edp.population import Population
 from gristmill.errors import ConfigurationError
-from gristmill.measure.method import Sketch
+from gristmill.measure.method import Shares, Sketch
 from gristmill.standing.record import RECORD, Record, note, noted, replace_private_file
 
 
@@ -30,6 +32,14 @@ def test_a_record_is_read_as_it_was_written(directory: Path) -> None:
     record(directory).write(directory)
     assert Record.read(directory) == record(directory)
     assert (directory / RECORD).stat().st_mode & 0o077 == 0
+
+
+def test_the_population_of_shares_is_read_as_it_was_written_and_known_to_every_data_provider(directory: Path) -> None:
+    shares = Shares(Population([(1, 50), (101, 150)]))
+    replace(record(directory), method=shares).write(directory)
+    read = Record.read(directory)
+    assert read.method == shares
+    assert {events.population for events in read.events().values()} == {shares.population}
 
 
 def test_files_in_the_directory_move_with_it_and_others_stay(directory: Path) -> None:
