@@ -18,10 +18,13 @@ REQUISITIONS = ("AAAAAAAAAAE", "AAAAAAAAAAI")
 DUCHIES = ("worker1", "worker2", "aggregator")
 
 
-def spec() -> MeasurementSpec:
+def spec(*, reach_only: bool = False) -> MeasurementSpec:
     built = MeasurementSpec(nonce_hashes=[nonce_hash(nonce) for nonce in NONCES])
     built.measurement_public_key.Pack(EncryptionPublicKey(format=EncryptionPublicKey.TINK_KEYSET, data=b"public"))
     built.vid_sampling_interval.width = 1.0
+    if reach_only:
+        built.reach.privacy_params.epsilon, built.reach.privacy_params.delta = 1.0, 1e-5
+        return built
     asked = built.reach_and_frequency
     asked.maximum_frequency = 10
     for privacy in (asked.reach_privacy_params, asked.frequency_privacy_params):
@@ -29,15 +32,18 @@ def spec() -> MeasurementSpec:
     return built
 
 
-def computation(state: int = Computation.PENDING_REQUISITION_PARAMS, *, computation_id: str = ID) -> Computation:
+def computation(
+    state: int = Computation.PENDING_REQUISITION_PARAMS, *, computation_id: str = ID, reach_only: bool = False
+) -> Computation:
     """As the kingdom says it: with keys and nonces once the requisitions are fulfilled."""
+    protocol = "reach_only_liquid_legions_v2" if reach_only else "liquid_legions_v2"
     built = Computation(
         name=f"computations/{computation_id}",
         public_api_version="v2alpha",
-        measurement_spec=spec().SerializeToString(deterministic=True),
+        measurement_spec=spec(reach_only=reach_only).SerializeToString(deterministic=True),
         state=state,
     )
-    config = built.mpc_protocol_config.liquid_legions_v2
+    config = getattr(built.mpc_protocol_config, protocol)
     config.sketch_params.decay_rate, config.sketch_params.max_size = 12.0, 1000
     config.elliptic_curve_id = 415
     config.noise_mechanism = Computation.MpcProtocolConfig.DISCRETE_GAUSSIAN
@@ -49,8 +55,9 @@ def computation(state: int = Computation.PENDING_REQUISITION_PARAMS, *, computat
         if keys_set:
             params = participant.requisition_params
             params.duchy_certificate_der = b"certificate of " + duchy.encode()
-            params.liquid_legions_v2.el_gamal_public_key = serialize_el_gamal_key(element(number))
-            params.liquid_legions_v2.el_gamal_public_key_signature = b"signature of " + duchy.encode()
+            key = getattr(params, protocol)
+            key.el_gamal_public_key = serialize_el_gamal_key(element(number))
+            key.el_gamal_public_key_signature = b"signature of " + duchy.encode()
     for requisition, spec_hash, nonce in zip(REQUISITIONS, SPEC_HASHES, NONCES, strict=True):
         built.requisitions.add(
             name=f"computations/{computation_id}/requisitions/{requisition}",

@@ -8,6 +8,8 @@ from duchy.conftest import Duchy
 from duchy.facts import DUCHIES, element
 from gristmill.proto.duchy.leases_pb2 import GetLeaseRequest
 from gristmill.proto.duchy.leases_pb2_grpc import LeasesStub
+from mill import wires
+from mill.wires import LLV2, Wire
 from wfa.measurement.internal.duchy import computations_service_pb2 as wire
 from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage, ComputationTypeEnum
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
@@ -24,9 +26,9 @@ def stage(number: int) -> ComputationStage:
     return ComputationStage(liquid_legions_sketch_aggregation_v2=number)  # type: ignore[arg-type]
 
 
-async def claim(duchy: Duchy, owner: str = MILL) -> ComputationToken:
+async def claim(duchy: Duchy, owner: str = MILL, *, of: Wire = LLV2) -> ComputationToken:
     request = wire.ClaimWorkRequest(
-        computation_type=ComputationTypeEnum.LIQUID_LEGIONS_SKETCH_AGGREGATION_V2,
+        computation_type=ComputationTypeEnum.ComputationType.Value(of.computation_type),
         owner=owner,
         lock_duration=Duration(seconds=60),
     )
@@ -41,12 +43,12 @@ async def lease_metadata(duchy: Duchy, token: ComputationToken, owner: str = MIL
     return ("gristmill-fence", str(lease.fence)), ("gristmill-owner", owner)
 
 
-async def publish_key(duchy: Duchy) -> ComputationToken:
+async def publish_key(duchy: Duchy, *, of: Wire = LLV2) -> ComputationToken:
     """INITIALIZATION_PHASE -> WAIT_REQUISITIONS_AND_KEY_SET."""
     stub = ComputationsStub(duchy.channel("internal_api"))
-    token = await claim(duchy)
+    token = await claim(duchy, of=of)
     details = token.computation_details
-    pair = details.liquid_legions_v2.local_elgamal_key
+    pair = of.details(token).local_elgamal_key
     pair.public_key.element = element(DUCHIES.index(duchy.name))
     pair.secret_key = b"secret of " + duchy.name.encode()
     token = (
@@ -55,9 +57,9 @@ async def publish_key(duchy: Duchy) -> ComputationToken:
     return await advance(duchy, token, Llv2.WAIT_REQUISITIONS_AND_KEY_SET)
 
 
-async def confirm(duchy: Duchy) -> ComputationToken:
+async def confirm(duchy: Duchy, *, of: Wire = LLV2) -> ComputationToken:
     """CONFIRMATION_PHASE -> what the role waits for."""
-    token = await claim(duchy)
+    token = await claim(duchy, of=of)
     aggregator = duchy.name == "aggregator"
     following = Llv2.WAIT_SETUP_PHASE_INPUTS if aggregator else Llv2.WAIT_TO_START
     return await advance(duchy, token, following)
@@ -65,6 +67,6 @@ async def confirm(duchy: Duchy) -> ComputationToken:
 
 async def advance(duchy: Duchy, token: ComputationToken, to: int) -> ComputationToken:
     metadata = await lease_metadata(duchy, token)
-    request = wire.AdvanceComputationStageRequest(token=token, next_computation_stage=stage(to))
+    request = wire.AdvanceComputationStageRequest(token=token, next_computation_stage=wires.of(token).stage(to))
     stub = ComputationsStub(duchy.channel("internal_api"))
     return (await stub.AdvanceComputationStage(request, metadata=metadata)).token

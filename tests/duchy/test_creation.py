@@ -24,15 +24,18 @@ Config = Computation.MpcProtocolConfig
 
 def setup() -> ProtocolsSetupConfig:
     built = ProtocolsSetupConfig()
-    built.liquid_legions_v2.role = RoleInComputation.NON_AGGREGATOR
-    built.liquid_legions_v2.external_aggregator_duchy_id = "aggregator"
+    for mine in (built.liquid_legions_v2, built.reach_only_liquid_legions_v2):
+        mine.role = RoleInComputation.NON_AGGREGATOR
+        mine.external_aggregator_duchy_id = "aggregator"
     return built
 
 
-def changed(change: Callable[[MeasurementSpec, Config.LiquidLegionsV2], None]) -> Computation:
-    said = computation()
+def changed(
+    change: Callable[[MeasurementSpec, Config.LiquidLegionsV2], None], *, reach_only: bool = False
+) -> Computation:
+    said = computation(reach_only=reach_only)
     spec = MeasurementSpec.FromString(said.measurement_spec)
-    change(spec, said.mpc_protocol_config.liquid_legions_v2)
+    change(spec, getattr(said.mpc_protocol_config, str(said.mpc_protocol_config.WhichOneof("protocol"))))
     said.measurement_spec = spec.SerializeToString()
     return said
 
@@ -74,6 +77,43 @@ def setter(path: str, value: object) -> Callable[[MeasurementSpec, Config.Liquid
 def test_what_the_mills_cannot_compute_is_refused(path: str, value: object) -> None:
     with pytest.raises(PermanentFailure, match=path.split(".")[-1] if "impression" not in path else "impression"):
         create_request("worker1", setup(), changed(setter(path, value)))
+
+
+def test_a_reach_only_computation_is_created_with_its_sketch_and_reach_noise() -> None:
+    request = create_request("worker1", setup(), computation(reach_only=True))
+    assert request.computation_type == 2
+    details = request.computation_details.reach_only_liquid_legions_v2
+    assert details.role == RoleInComputation.NON_AGGREGATOR
+    parameters = details.parameters
+    assert (parameters.sketch_parameters.decay_rate, parameters.sketch_parameters.size) == (12.0, 1000)
+    assert (parameters.elliptic_curve_id, parameters.noise.noise_mechanism) == (415, NoiseMechanism.DISCRETE_GAUSSIAN)
+    noise = parameters.noise.reach_noise_config
+    assert (noise.global_reach_dp_noise.epsilon, noise.global_reach_dp_noise.delta) == (1.0, 1e-5)
+    assert (noise.blind_histogram_noise.delta, noise.noise_for_publisher_noise.delta) == (1.0, 1.0)
+    assert not parameters.noise.HasField("frequency_noise_config")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("spec.reach_and_frequency.maximum_frequency", 2, "only reach"),
+        ("spec.reach.privacy_params.epsilon", 0.9e-5, "epsilon"),
+        ("spec.reach.privacy_params.delta", 0.0, "delta"),
+        ("config.noise_mechanism", Config.NONE, "noise_mechanism"),
+        ("config.elliptic_curve_id", 0, "elliptic_curve_id"),
+        ("config.mpc_noise.blinded_histogram_noise.delta", 0.0, "blinded_histogram_noise"),
+    ],
+)
+def test_what_the_mills_cannot_compute_reach_only_is_refused(path: str, value: object, told: str) -> None:
+    with pytest.raises(PermanentFailure, match=told):
+        create_request("worker1", setup(), changed(setter(path, value), reach_only=True))
+
+
+def test_a_duchy_without_a_role_in_the_protocol_refuses_it() -> None:
+    config = setup()
+    config.ClearField("reach_only_liquid_legions_v2")
+    with pytest.raises(PermanentFailure, match="no role in reach_only_liquid_legions_v2"):
+        create_request("worker1", config, computation(reach_only=True))
 
 
 def test_an_unspecified_mechanism_is_geometric() -> None:
