@@ -17,6 +17,7 @@ from duchy.stand_in import Kingdom
 from duchy.streams import stream
 from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import Target, aio_channel, client_credentials
+from mill.wires import LLV2, Wire
 from wfa.measurement.internal.duchy import async_computation_control_service_pb2 as async_wire
 from wfa.measurement.internal.duchy import computations_service_pb2 as wire
 from wfa.measurement.internal.duchy.async_computation_control_service_pb2_grpc import AsyncComputationControlStub
@@ -40,10 +41,10 @@ async def token_of(duchy: Duchy) -> ComputationToken:
     return (await ComputationsStub(duchy.channel("internal_api")).GetComputationToken(request)).token
 
 
-async def in_stage(duchy: Duchy, wanted: int) -> None:
+async def in_stage(duchy: Duchy, wanted: int, *, of: Wire = LLV2) -> None:
     async def there() -> bool:
         try:
-            return (await token_of(duchy)).computation_stage == stage(wanted)
+            return (await token_of(duchy)).computation_stage == of.stage(wanted)
         except grpc.aio.AioRpcError:
             return False
 

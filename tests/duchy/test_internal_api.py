@@ -24,12 +24,14 @@ from gristmill.proto.duchy.inspection_pb2_grpc import InspectionStub
 from gristmill.proto.duchy.leases_pb2_grpc import LeasesStub
 from gristmill.trust.certificates import read_certificate
 from gristmill.trust.channels import Target, channel, client_credentials
+from mill.wires import BOTH, REACH_ONLY, Wire
 from wfa.measurement.internal.duchy import computation_stats_service_pb2 as stats
 from wfa.measurement.internal.duchy import computations_service_pb2 as wire
 from wfa.measurement.internal.duchy import continuation_tokens_service_pb2 as tokens
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationTypeEnum
 from wfa.measurement.internal.duchy.computation_stats_service_pb2_grpc import ComputationStatsStub
+from wfa.measurement.internal.duchy.computations_service_pb2 import UpdateComputationDetailsRequest
 from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
 from wfa.measurement.internal.duchy.continuation_tokens_service_pb2_grpc import ContinuationTokensStub
 from wfa.measurement.internal.duchy.protocol.liquid_legions_sketch_aggregation_v2_pb2 import (
@@ -222,11 +224,17 @@ async def test_operators_see_stages_and_waits_and_no_secret(duchy: Duchy) -> Non
         assert b"secret of" not in shown.SerializeToString()
 
 
-async def test_a_herald_without_our_extension_gets_there_by_the_wires_own_calls(duchy: Duchy) -> None:
+@BOTH
+async def test_a_herald_without_our_extension_gets_there_by_the_wires_own_calls(
+    start: StartDuchy, kingdom: Kingdom, wire: Wire
+) -> None:
     """Our internal API takes the calls that an existing one would get."""
+    duchy, reach_only = await start("worker1"), wire is REACH_ONLY
+    kingdom.say(computation(reach_only=reach_only))
+    await in_stage(duchy, Llv2.INITIALIZATION_PHASE, of=wire)
     me = duchy.keys.duchy("worker1")
-    await publish_key(duchy)
-    said = computation(Computation.PENDING_COMPUTATION)
+    await publish_key(duchy, of=wire)
+    said = computation(Computation.PENDING_COMPUTATION, reach_only=reach_only)
     credentials = client_credentials([read_certificate(me.root_file)], me.tls)
     with channel(Target(f"127.0.0.1:{duchy.running.ports.internal_api}", me.cert_host), credentials) as opened:
         stub = ComputationsStub(opened)
@@ -234,14 +242,14 @@ async def test_a_herald_without_our_extension_gets_there_by_the_wires_own_calls(
         details = with_participants(token.computation_details, said, "aggregator")
         entries = fulfilled_requisitions(token, said)
         token = await asyncio.to_thread(by_wire.keys_set, stub, token, details, entries)
-        assert token.computation_stage == stage(Llv2.CONFIRMATION_PHASE)
+        assert wire.stage_of(token) == Llv2.CONFIRMATION_PHASE
         with pytest.raises(by_wire.NotYet):
             await asyncio.to_thread(by_wire.started, stub, token)
-        claimed = await claim(duchy)
-        claimed.computation_details.liquid_legions_v2.combined_public_key.element = b"combined"
-        update = wire.UpdateComputationDetailsRequest(token=claimed, details=claimed.computation_details)
+        claimed = await claim(duchy, of=wire)
+        wire.details(claimed).combined_public_key.element = b"combined"
+        update = UpdateComputationDetailsRequest(token=claimed, details=claimed.computation_details)
         updated = (await computations(duchy).UpdateComputationDetails(update)).token
         await asyncio.to_thread(by_wire.started, stub, updated)
     token = await token_of(duchy)
-    assert token.computation_stage == stage(Llv2.SETUP_PHASE)
+    assert wire.stage_of(token) == Llv2.SETUP_PHASE
     assert [blob.blob_id for blob in token.blobs] == [0]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from duchy.conftest import Duchy, StartDuchy, eventually, refusal
+from duchy.conftest import Duchy, StartDuchy, refusal
 from duchy.facts import ID, computation
 from duchy.mills import confirm, publish_key
 from duchy.stand_in import Kingdom
-from duchy.test_computation_control import chunks, send, token_of
+from duchy.test_computation_control import chunks, in_stage, send
 from duchy.test_computation_control import header as llv2_header
 from duchy.test_herald import position
 from mill.wires import REACH_ONLY
@@ -22,22 +22,12 @@ KEYS_SET, STARTED = Computation.PENDING_PARTICIPANT_CONFIRMATION, Computation.PE
 INITIALIZATION, CONFIRMATION, WAIT_SETUP, SETUP = 1, 3, 5, 6
 
 
-async def in_stage(duchy: Duchy, wanted: int) -> None:
-    async def there() -> bool:
-        try:
-            return REACH_ONLY.stage_of(await token_of(duchy)) == wanted
-        except grpc.aio.AioRpcError:
-            return False
-
-    await eventually(there)
-
-
 @pytest.fixture
 async def initialized(start: StartDuchy, kingdom: Kingdom) -> Duchy:
     """An aggregator in INITIALIZATION_PHASE."""
     duchy = await start("aggregator")
     kingdom.say(computation(reach_only=True))
-    await in_stage(duchy, INITIALIZATION)
+    await in_stage(duchy, INITIALIZATION, of=REACH_ONLY)
     return duchy
 
 
@@ -45,7 +35,7 @@ async def initialized(start: StartDuchy, kingdom: Kingdom) -> Duchy:
 async def confirming(initialized: Duchy, kingdom: Kingdom) -> Duchy:
     await publish_key(initialized, of=REACH_ONLY)
     kingdom.say(computation(KEYS_SET, reach_only=True))
-    await in_stage(initialized, CONFIRMATION)
+    await in_stage(initialized, CONFIRMATION, of=REACH_ONLY)
     return initialized
 
 
@@ -117,10 +107,10 @@ async def test_the_kingdoms_start_cannot_come_too_early(
 ) -> None:
     duchy = await start(name)
     kingdom.say(computation(reach_only=True))
-    await in_stage(duchy, INITIALIZATION)
+    await in_stage(duchy, INITIALIZATION, of=REACH_ONLY)
     kingdom.say(computation(STARTED, reach_only=True))
     await position(duchy, 2)
     await publish_key(duchy, of=REACH_ONLY)
-    await in_stage(duchy, CONFIRMATION)
+    await in_stage(duchy, CONFIRMATION, of=REACH_ONLY)
     assert REACH_ONLY.stage_of(await confirm(duchy, of=REACH_ONLY)) == after
     assert kingdom.failures == []
