@@ -102,7 +102,7 @@ class World:
     def mill(self, token: ComputationToken, **changes: str | None) -> Iterator[tuple[Mill, ClaimedItem]]:
         parser = argparse.ArgumentParser(allow_abbrev=False)
         cli.add_arguments(parser)
-        arguments = parser.parse_args(["llv2", *self.flags(token, **changes)])
+        arguments = parser.parse_args([self.wire.mill, *self.flags(token, **changes)])
         item, computation_type = cli._work_to_do(arguments)
         assert item is not None
         with ExitStack() as stack:

@@ -20,6 +20,7 @@ from mill import pki, wires
 from mill.conftest import DUCHIES, World
 from mill.stand_ins import InternalApi, Journal, Kingdom, Leases
 from mill.wires import Wire
+from wfa.measurement.api.v2alpha import certificates_service_pb2_grpc as certificates_grpc
 from wfa.measurement.config.duchy_cert_config_pb2 import DuchyCertConfig
 from wfa.measurement.internal.duchy import computations_service_pb2_grpc as internal_grpc
 from wfa.measurement.internal.duchy.computation_blob_dependency_pb2 import INPUT, OUTPUT
@@ -50,7 +51,7 @@ class Control(control_grpc.ComputationControlServicer):
             if number != wire.waits[getattr(header, wire.member).description]:
                 context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the computation is in stage {number}")
             outputs = [blob for blob in token.blobs if blob.dependency_type == OUTPUT]
-            blob = outputs[DUCHIES.index(sender) if number == 5 else 0]
+            blob = outputs[DUCHIES.index(sender) if number == wire.gathers else 0]
             blob.path = f"received/{number}/{blob.blob_id}"
             path = self.blobs / "computations" / blob.path
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,16 +61,22 @@ class Control(control_grpc.ComputationControlServicer):
                 del token.blobs[:]
                 for blob_id, each in enumerate(inputs):
                     token.blobs.add(blob_id=blob_id, dependency_type=INPUT, path=each)
-                token.blobs.append(ComputationStageBlobMetadata(blob_id=len(inputs), dependency_type=OUTPUT))
-                token.computation_stage.CopyFrom(wire.stage(number + 1))
+                if wire.lists_outputs:
+                    token.blobs.append(ComputationStageBlobMetadata(blob_id=len(inputs), dependency_type=OUTPUT))
+                token.computation_stage.CopyFrom(wire.stage(wire.after_wait.get(number, number + 1)))
                 token.attempt = 0
                 self.internal.add(token, queued=True)
         return control_pb.AdvanceComputationResponse()
 
 
 @contextmanager
-def plain_ring(directory: Path, identities: dict[str, pki.Identity], wire: Wire) -> Iterator[dict[str, World]]:
-    """A World a duchy; they share the kingdom."""
+def plain_ring(
+    directory: Path,
+    identities: dict[str, pki.Identity],
+    wire: Wire,
+    certificates: certificates_grpc.CertificatesServicer | None = None,
+) -> Iterator[dict[str, World]]:
+    """A World a duchy; they share the kingdom, whose public API has `certificates`."""
     bundle = b"".join(each.root_pem for each in identities.values())
     info = DuchyCertConfig()
     for name in DUCHIES:
@@ -92,6 +99,8 @@ def plain_ring(directory: Path, identities: dict[str, pki.Identity], wire: Wire)
     system, kingdom_port = serve("kingdom")
     computations_grpc.add_ComputationsServicer_to_server(kingdom, system)
     participants_grpc.add_ComputationParticipantsServicer_to_server(kingdom, system)
+    if certificates is not None:
+        certificates_grpc.add_CertificatesServicer_to_server(certificates, system)
     worlds, control_ports = {}, {}
     for name in DUCHIES:
         place = directory / name

@@ -166,6 +166,9 @@ class InternalApi(pb_grpc.ComputationsServicer):
                 blob.blob_id = blob_id
                 token.blobs.append(blob)
             self._hold(token, "", 0)
+            if request.after_transition == request.ADD_UNCLAIMED_TO_QUEUE:
+                token.attempt = 0
+                self.queue.append(token.global_computation_id)
             return pb.AdvanceComputationStageResponse(token=token)
 
     def FinishComputation(self, request: pb.FinishComputationRequest, context: Context) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from wfa.measurement.system.v1alpha import computation_stage_pb2
 
 @dataclass(frozen=True)
 class Wire:
-    """A Liquid Legions protocol. Stages up to number 8 are the same in both, but for a suffix of the name."""
+    """A protocol. Stages up to number 8 are the same in both of Liquid Legions, but for a suffix of the name."""
 
     name: str
     member: str
@@ -28,6 +29,12 @@ class Wire:
     """Bytes."""
     waits: dict[int, int]
     """Description of a message -> number of the stage that waits for it."""
+    mill: str = "llv2"
+    gathers: int = 5
+    """Number of the stage that waits for messages of several duchies."""
+    after_wait: Mapping[int, int] = field(default_factory=dict)
+    """Number of a stage that waits for messages -> of the one that comes next, where that is not the next number."""
+    lists_outputs: bool = True
 
     def stage(self, number: int) -> ComputationStage:
         return ComputationStage(**{self.stage_field: number})  # type: ignore[arg-type]
@@ -68,8 +75,24 @@ REACH_ONLY = Wire(
     register=66,
     waits={1: 5, 2: 7},
 )
-WIRES = {wire.member: wire for wire in (LLV2, REACH_ONLY)}
-BOTH = pytest.mark.parametrize("wire", WIRES.values(), ids=lambda wire: wire.name)
+SHARE_SHUFFLE = Wire(
+    name="share shuffle",
+    member="honest_majority_share_shuffle",
+    computation_type="HONEST_MAJORITY_SHARE_SHUFFLE",
+    stage_field="honest_majority_share_shuffle",
+    system_stage_field="honest_majority_share_shuffle_stage",
+    complete=9,
+    last=8,
+    register=1,
+    waits={1: 3, 2: 5, 3: 6},
+    mill="hmss",
+    gathers=6,
+    after_wait={5: 7, 6: 8},
+    lists_outputs=False,
+)
+WIRES = {wire.member: wire for wire in (LLV2, REACH_ONLY, SHARE_SHUFFLE)}
+BOTH = pytest.mark.parametrize("wire", [LLV2, REACH_ONLY], ids=lambda wire: wire.name)
+"""Of Liquid Legions."""
 
 
 def of(token: ComputationToken) -> Wire:
