@@ -27,33 +27,33 @@ from hypothesis.stateful import (
 )
 
 from conformance.store.computations import (
-    COMPLETE,
-    LLV2,
     NO_TIME,
     NONCE,
     OpenStore,
     body,
-    creation,
-    details,
-    message,
     requisition,
     requisition_key,
-    stage,
 )
 from conformance.store.model import Model, Outcome
 from gristmill.errors import Conflict, GristmillError, LeaseLost, PermissionDenied, PreconditionFailed
 from gristmill.proto.duchy.leases_pb2 import PutBackRequest
-from gristmill.proto.duchy.orchestration_pb2 import FILL, REPEAT
-from gristmill.protocols import llv2
+from gristmill.proto.duchy.orchestration_pb2 import FILL, REPEAT, SlotMessage
+from gristmill.protocols import registry
 from gristmill.protocols.derive import Dependency, blobs
-from gristmill.protocols.llv2 import Message, Stage
-from gristmill.protocols.table import Fact, Participant, Role, Seat, Wait, Work
+from gristmill.protocols.llv2 import LLV2, LLV2_REACH
+from gristmill.protocols.reach_only import REACH_ONLY
+from gristmill.protocols.table import Fact, Message, Participant, Protocol, Role, Seat, Stage, Wait, Work
 from gristmill.store import Fence, Guard, Operator, Store, Version
 from gristmill.store.refusals import ComputationExists
 from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
+from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage
 from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
-from wfa.measurement.internal.duchy.computations_service_pb2 import AdvanceComputationStageRequest
+from wfa.measurement.internal.duchy.computations_service_pb2 import (
+    AdvanceComputationStageRequest,
+    CreateComputationRequest,
+)
 
+TABLES = (LLV2, LLV2_REACH, REACH_ONLY)
 HOUR = timedelta(hours=1)
 RING = tuple(
     Participant(duchy, Role.AGGREGATOR if duchy == "aggregator" else Role.NON_AGGREGATOR)
@@ -131,16 +131,39 @@ class History(RuleBasedStateMachine):
     def id(self, name: str) -> str:
         return f"{name}-{self.number}"
 
-    @initialize(duchy=st.sampled_from(["worker1", "aggregator"]), maximum_frequency=st.sampled_from([1, 10]))
-    def begin(self, duchy: str, maximum_frequency: int) -> None:
-        self.store, self.maximum_frequency = self.stores[duchy], maximum_frequency
+    @initialize(duchy=st.sampled_from(["worker1", "aggregator"]), protocol=st.sampled_from(TABLES))
+    def begin(self, duchy: str, protocol: Protocol) -> None:
+        self.store = self.stores[duchy]
         (me,) = (each for each in RING if each.duchy == duchy)
-        self.seat = Seat(llv2.protocol(maximum_frequency), RING, me)
+        self.seat = Seat(protocol, RING, me)
         self.create(NAMES[0])
+
+    @property
+    def type(self) -> int:
+        return self.seat.protocol.number
+
+    def wire_stage(self, stage: Stage) -> ComputationStage:
+        return registry.wire_stage(self.seat.protocol, stage)
+
+    def details(self, *, with_ring: bool = False) -> ComputationDetails:
+        """What the herald writes, first without and then with the ring."""
+        made = ComputationDetails()
+        part = getattr(made, registry.by_number(self.type).member)
+        part.role = self.seat.me.role.value
+        if self.seat.protocol is not REACH_ONLY:
+            part.parameters.maximum_frequency = 10 if self.seat.protocol is LLV2 else 1
+        for each in RING if with_ring else ():
+            part.participant.add(duchy_id=each.duchy)
+        return made
 
     @rule(name=name)
     def create(self, name: str) -> None:
-        request = creation(self.store, self.id(name), maximum_frequency=self.maximum_frequency)
+        request = CreateComputationRequest(
+            computation_type=self.type,  # type: ignore[arg-type]
+            global_computation_id=self.id(name),
+            computation_details=self.details(),
+            requisitions=[requisition(self.id(name))],
+        )
         if name in self.models:
             self.refused(name, ComputationExists, self.store.create(request))
             return
@@ -188,8 +211,8 @@ class History(RuleBasedStateMachine):
     @rule(owner=mill, live=live, prioritized=st.booleans(), lost=st.sampled_from([False, False, False, True]))
     def claim(self, owner: str, live: bool, prioritized: bool, lost: bool) -> None:
         expected = self.next_claim(prioritized)
-        first = [stage(Stage.INITIALIZATION_PHASE)] if prioritized else []
-        token = self.run(self.store.claim(LLV2, owner, HOUR if live else NO_TIME, first))
+        first = [self.wire_stage(self.seat.path[0].stage)] if prioritized else []
+        token = self.run(self.store.claim(self.type, owner, HOUR if live else NO_TIME, first))
         assert (token and token.global_computation_id) == (expected and self.id(expected))
         if expected and token:
             self.claimed(expected, token, owner, live, lost)
@@ -204,7 +227,7 @@ class History(RuleBasedStateMachine):
         model.claim(owner, live=live)
         self.touched.add(name)
         if not lost:
-            self.claims.append(Claimed(name, token, Fence(model.fence, owner), Stage(model.stage.value)))
+            self.claims.append(Claimed(name, token, Fence(model.fence, owner), model.stage))
 
     @rule(owners=st.sampled_from([("mill1", "mill2"), ("mill1", "mill2", "mill1")]))
     def race_to_claim(self, owners: tuple[str, ...]) -> None:
@@ -212,7 +235,7 @@ class History(RuleBasedStateMachine):
         claimable = {name for name, model in self.models.items() if model.claimable}
 
         async def race() -> list[ComputationToken | None]:
-            return await asyncio.gather(*(self.store.claim(LLV2, owner, HOUR) for owner in owners))
+            return await asyncio.gather(*(self.store.claim(self.type, owner, HOUR) for owner in owners))
 
         tokens = self.run(race())
         got = [token.global_computation_id for token in tokens if token]
@@ -269,7 +292,7 @@ class History(RuleBasedStateMachine):
     def advance_request(self, claim: Claimed, *, listed: bool) -> AdvanceComputationStageRequest:
         walk = self.seat.protocol.walk(self.seat.me.role)
         to = walk[walk.index(claim.stage) + 1]
-        request = AdvanceComputationStageRequest(token=claim.token, next_computation_stage=stage(Stage(to.value)))
+        request = AdvanceComputationStageRequest(token=claim.token, next_computation_stage=self.wire_stage(to))
         if listed and to is not self.seat.protocol.complete:
             row = self.seat.path[walk.index(to)]
             waits = isinstance(row, Wait)
@@ -300,7 +323,8 @@ class History(RuleBasedStateMachine):
         claim = self.claims[-1 - back % len(self.claims)]
         guard, reason = claim.guard(by_version), "SUCCEEDED" if succeeded else "FAILED"
         outcome = self.models[claim.name].finish(claim.stage, reason, guard)
-        call = self.store.finish(claim.token, COMPLETE, ComputationDetails.CompletedReason.Value(reason), guard)
+        complete = self.wire_stage(self.seat.protocol.complete)
+        call = self.store.finish(claim.token, complete, ComputationDetails.CompletedReason.Value(reason), guard)
         self.expect(claim.name, outcome, call, taken=self.refusal_of(guard))
 
     @rule(back=back, reason=st.sampled_from([*REASONS]), later=st.sampled_from([False, False, False, True]))
@@ -357,8 +381,7 @@ class History(RuleBasedStateMachine):
             return
         learned, entries = None, []
         if fact is Fact.KEYS_SET:
-            ring = tuple(each.duchy for each in RING)
-            learned = details(self.store, ring=ring, maximum_frequency=self.maximum_frequency)
+            learned = self.details(with_ring=True)
             entries = [requisition(self.id(name), NONCE)]
         outcome = self.models[name].hear(fact)
         call = self.store.record_fact(self.id(name), fact, learned, entries)
@@ -366,13 +389,14 @@ class History(RuleBasedStateMachine):
 
     @rule(
         name=name,
-        kind=st.sampled_from([*Message]),
+        kind=st.integers(0, 3),
         sender=st.sampled_from([*(each.duchy for each in RING), "stranger"]),
         deliveries=st.sampled_from([1, 1, 2]),
     )
-    def deliver(self, name: str, kind: Message, sender: str, deliveries: int) -> None:
+    def deliver(self, name: str, kind: int, sender: str, deliveries: int) -> None:
         if name in self.models:
-            self.deliver_to(name, kind, sender, deliveries)
+            messages = [*self.seat.protocol.messages]
+            self.deliver_to(name, messages[kind % len(messages)], sender, deliveries)
 
     @rule(at=st.integers(0, 5), deliveries=st.sampled_from([1, 1, 2]))
     def deliver_what_is_awaited(self, at: int, deliveries: int) -> None:
@@ -393,7 +417,10 @@ class History(RuleBasedStateMachine):
 
     def deliver_to(self, name: str, kind: Message, sender: str, deliveries: int) -> None:
         """At once when there are several; then each comes a second time, because its reply was lost."""
-        told, model = message(kind, sender, self.id(name)), self.models[name]
+        told = SlotMessage(
+            global_computation_id=self.id(name), computation_type=self.type, message=kind.value, sender=sender
+        )
+        model = self.models[name]
         bodies = [body() for _ in range(deliveries)]
 
         async def race() -> list[object]:
@@ -450,14 +477,14 @@ class History(RuleBasedStateMachine):
     def the_store_says_what_the_model_says(self) -> None:
         for name in self.touched:
             token, model = self.run(self.store.token(self.id(name))), self.models[name]
-            assert token.computation_stage == stage(Stage(model.stage.value)), model
+            assert token.computation_stage == self.wire_stage(model.stage), model
             assert (token.version, token.lock_owner) == (model.version, model.owner), model
             assert token.attempt == self.shown_attempt(model), model
             assert token.HasField("lock_expiration_time") == (model.leased != "nobody's"), model
             shown = [(Dependency(blob.dependency_type), blob.path) for blob in token.blobs]
             assert shown == model.blobs(), model
             assert [each.path for each in token.requisitions] == [model.requisition]
-            known = [each.duchy_id for each in token.computation_details.liquid_legions_v2.participant]
+            known = [each.duchy_id for each in registry.part(token.computation_details).participant]
             assert known == ([each.duchy for each in RING] if Fact.KEYS_SET in model.facts else [])
             ending = token.computation_details.ending_state
             assert (ComputationDetails.CompletedReason.Name(ending) if ending else "") == model.ending
