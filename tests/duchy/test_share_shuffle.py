@@ -28,7 +28,7 @@ from duchy.stand_in import Kingdom
 from duchy.state import state_of
 from duchy.test_computation_control import send, token_of
 from duchy.test_fulfillment import fulfill
-from gristmill.blobs import LocalBlobs
+from gristmill.blobs import LocalBlobs, private_key_key
 from gristmill.duchy.key_pairs import Creator, KeyBlobs
 from gristmill.errors import ComputationUnsupported
 from gristmill.proto.duchy.private_keys_pb2 import CreateComputationWithKeyRequest, GetPrivateKeysetRequest
@@ -38,6 +38,8 @@ from gristmill.secret import Secret
 from gristmill.trust.hybrid import PrivateKeyset, private_key_id
 from gristmill.trust.key_encryption import KeyEncryption, new_key_encryption_keyset, rotate_keyset
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
+from wfa.measurement.internal.duchy import computations_service_pb2 as wire
+from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
 ONE, TWO, SUMS = (message.value for message in Message)
@@ -149,6 +151,18 @@ def test_a_key_for_a_computation_that_is_there_already_is_removed_and_of_an_unkn
         with pytest.raises(grpc.RpcError):
             Creator(api, api, place).create(creation())  # type: ignore[arg-type]
         assert len([*(tmp_path / "tink-private-key").iterdir()]) == left
+
+
+async def test_a_key_in_blob_storage_goes_with_its_computation(first: Duchy) -> None:
+    token = await token_of(first)
+    pair = token.computation_details.honest_majority_share_shuffle.encryption_key_pair
+    for key_id in (pair.private_key_id, "17"):
+        with first.blobs.write(private_key_key(key_id)) as writer:
+            writer.append(b"sealed")
+            writer.commit()
+    request = wire.DeleteComputationRequest(local_computation_id=token.local_computation_id)
+    await ComputationsStub(first.channel("internal_api")).DeleteComputation(request)
+    assert [path.name for path in first.files("tink-private-key")] == ["17"]
 
 
 def test_without_a_place_for_the_key_nothing_is_created() -> None:

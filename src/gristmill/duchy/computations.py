@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.empty_pb2 import Empty
 
-from gristmill.blobs import computation_key, requisition_key
+from gristmill.blobs import computation_key, private_key_key, requisition_key
 from gristmill.duchy import bodies
 from gristmill.duchy.status import Context, message_of, metadata
 from gristmill.errors import GristmillError, InvalidRequest, PreconditionFailed
@@ -166,11 +166,16 @@ class Computations(ComputationsServicer):
         """Remove objects that no row refers to any more. What cannot be removed is logged: the rows are gone."""
         if self._blobs is None:
             return
-        for key in (*map(computation_key, keys.computations), *map(requisition_key, keys.requisitions)):
+        named = (
+            (computation_key, keys.computations),
+            (requisition_key, keys.requisitions),
+            (private_key_key, keys.private_keys),
+        )
+        for key_of, path in ((key_of, path) for key_of, paths in named for path in paths):
             try:
-                await asyncio.to_thread(self._blobs.delete, key)
+                await asyncio.to_thread(self._blobs.delete, key_of(path))
             except GristmillError as error:
-                log.warning("a blob stays behind", blob=key, reason=error.message)
+                log.warning("a blob stays behind", blob=path, reason=error.message)
 
 
 class ComputationStats(ComputationStatsServicer):

@@ -13,6 +13,7 @@ from gristmill.errors import InvalidRequest
 from gristmill.protocols import registry
 from gristmill.store import tables
 from gristmill.store.transaction import Transaction, since_epoch
+from wfa.measurement.internal.duchy.computation_details_pb2 import ComputationDetails
 from wfa.measurement.internal.duchy.computation_protocols_pb2 import ComputationStage
 
 
@@ -22,6 +23,8 @@ class BlobKeys:
 
     computations: tuple[str, ...] = ()
     requisitions: tuple[str, ...] = ()
+    private_keys: tuple[str, ...] = ()
+    """IDs of those that an existing herald, or ours beside existing mills, has put into blob storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ async def _forget(transaction: Transaction, ids: Sequence[int]) -> BlobKeys:
     """The children go with the computation. What dies between this and the blobs' deletion leaves orphans."""
     computations: set[str] = set()
     requisitions: set[str] = set()
+    private_keys: set[str] = set()
     for computation_id in ids:
         for table in (tables.blobs, tables.slots):
             paths = select(table.c.path).where(table.c.computation == computation_id, table.c.path != "")
@@ -66,5 +70,13 @@ async def _forget(transaction: Transaction, ids: Sequence[int]) -> BlobKeys:
         fulfilled = tables.requisitions.c
         paths = select(fulfilled.path).where(fulfilled.computation == computation_id, fulfilled.path != "")
         requisitions.update(await transaction.column(paths))
+        private_keys.update(await _private_keys(transaction, computation_id))
         await transaction.run(delete_from(tables.computations).where(tables.computations.c.id == computation_id))
-    return BlobKeys(tuple(sorted(computations)), tuple(sorted(requisitions)))
+    return BlobKeys(*(tuple(sorted(paths)) for paths in (computations, requisitions, private_keys)))
+
+
+async def _private_keys(transaction: Transaction, computation_id: int) -> list[str]:
+    columns = tables.computations.c
+    details = await transaction.column(select(columns.details).where(columns.id == computation_id))
+    pairs = [ComputationDetails.FromString(each).honest_majority_share_shuffle.encryption_key_pair for each in details]
+    return [pair.private_key_id for pair in pairs if pair.private_key_id]
