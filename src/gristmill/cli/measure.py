@@ -80,7 +80,7 @@ def add_columns(group: argparse._ArgumentGroup) -> None:
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measurement")
-    group.add_argument("--reach-only", action="store_true", help="measure reach alone, which costs a third")
+    group.add_argument("--reach-only", action="store_true", help="measure reach alone, with a third of the data")
     group.add_argument(
         "--max-frequency", type=flags.integer(), default=10, metavar="N", help="highest frequency, with all above (10)"
     )

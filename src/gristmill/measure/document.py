@@ -54,7 +54,10 @@ def _method(result: MeasurementResult, question: Question) -> dict[str, Any]:
         sketch = {
             "decay_rate": counted_by.decay_rate,
             "size": counted_by.size,
-            "sampling_indicator_size": method.sampling_indicator_size,
+            # Registers of the reach-only protocol have no key.
+            "sampling_indicator_size": method.sampling_indicator_size
+            if result.protocol == "liquid_legions_v2"
+            else None,
         }
     elif isinstance(counted_by, VectorSize) and isinstance(method, Shares):
         ranges = [f"{first}-{last}" for first, last in method.population.ranges]

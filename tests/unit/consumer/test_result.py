@@ -51,13 +51,16 @@ def finished(
     signer: str = "aggregator",
     named: str = "aggregator",
     shares: ShareShuffleParameters | None = None,
+    reach_only: bool = False,
 ) -> tuple[Measurement, Certificate]:
     """A finished measurement whose result `signer` signed, and that names the certificate of `named`."""
     consumer = ConsumerKeys.of(keys)
     names = tuple(provider.name for provider in consumer.data_providers)
-    measurement = build(dataclasses.replace(REQUEST, data_providers=names), consumer)
+    request = dataclasses.replace(REQUEST, data_providers=names)
+    measurement = build(dataclasses.replace(request, frequency=None) if reach_only else request, consumer)
     specification = MeasurementSpec.FromString(signed_bytes(measurement.measurement_spec))
-    public, _ = choose(specification, LiquidLegionsParameters(), shares, data_providers=2, duchies=3)
+    parameters = LiquidLegionsParameters(reach_only=reach_only)
+    public, _ = choose(specification, parameters, shares, data_providers=2, duchies=3)
     measurement.protocol_config.CopyFrom(public)
     measurement.state = Measurement.SUCCEEDED
     party, claimed = keys.duchy(signer), keys.duchy(named)
@@ -92,6 +95,21 @@ def test_a_result_of_shares_says_how_long_the_vectors_were(
         return
     with pytest.raises(ResultInvalid, match="size the frequency vectors had"):
         open_result(measurement, named, ConsumerKeys.of(keys))
+
+
+@pytest.mark.parametrize("named", ["reach_only_liquid_legions_v2", "liquid_legions_v2"])
+def test_a_result_of_reach_alone_is_read_whichever_protocol_an_existing_duchy_names(
+    keys: DevelopmentKeys, named: str
+) -> None:
+    result = Measurement.Result()
+    result.reach.value = 2048
+    getattr(result.reach, named).SetInParent()
+    opened = open_result(*finished(keys, result, reach_only=True), ConsumerKeys.of(keys))
+    assert (opened.protocol, opened.reach, opened.frequency) == ("reach_only_liquid_legions_v2", 2048, {})
+    assert (opened.counted_by, opened.reach_privacy) == (SketchSize(12.0, 100_000), (1, 1e-5))
+    assert (opened.frequency_privacy, opened.maximum_frequency) == (None, 1)
+    with pytest.raises(ResultInvalid, match="kind"):
+        open_result(*finished(keys, a_result(), reach_only=True), ConsumerKeys.of(keys))
 
 
 def test_a_result_that_another_duchy_signed_is_refused(keys: DevelopmentKeys) -> None:

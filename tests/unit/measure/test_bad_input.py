@@ -110,6 +110,9 @@ BAD_PARAMETERS = [
         for value in values
     ),
     ("--max-frequency=1", "--max-frequency must lie between 2 and"),
+    ("--reach-only --max-frequency=3", "--max-frequency is of no use with --reach-only"),
+    ("--reach-only --frequency-epsilon=2", "--frequency-epsilon is of no use with --reach-only"),
+    ("--reach-only --reach-epsilon=0", "--reach-epsilon must be"),
     ("--max-frequency=0", "--max-frequency must lie"),
     ("--max-frequency=-1", "--max-frequency must lie"),
     ("--max-frequency=" + "9" * 5000, "is not an integer"),

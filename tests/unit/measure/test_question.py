@@ -35,6 +35,12 @@ def test_the_request_is_the_question() -> None:
     assert asked.data_providers == ("dataProviders/a",)
 
 
+def test_reach_alone_is_asked_for_without_frequencies() -> None:
+    question = Question(frequency=None)
+    assert question.request(["dataProviders/a"]).frequency is None
+    assert question.frequencies == 0
+
+
 def test_the_kingdom_is_told_the_sketch() -> None:
     assert Sketch(3.5, 1000, 77).flags() == (
         "--llv2-decay-rate=3.5",

@@ -44,6 +44,14 @@ def test_an_exact_value_outside_its_interval_is_counted() -> None:
     assert verdict(ANSWER, Truth(1, EXACT.frequency)).startswith("2 of 3")
 
 
+def test_of_reach_alone_there_is_one_row_and_one_exact_value() -> None:
+    alone, exact = Answer(ANSWER.reach, {}), Truth(2048, {})
+    assert len(printed(results(alone, exact, events="times seen")).splitlines()) == 2
+    assert "times seen" not in printed(results(alone, exact, events="times seen"))
+    assert verdict(alone, exact).startswith("The exact value lies inside its 95 % interval")
+    assert verdict(alone, Truth(1, {})).startswith("The exact value lies outside")
+
+
 @pytest.mark.parametrize("duchy", ["worker1", "aggregator"])
 def test_stage_times_have_a_column_for_each_duchy(duchy: str) -> None:
     times = [StageTime("worker1", "SETUP_PHASE", timedelta(seconds=1.5)), StageTime("aggregator", "X", timedelta(0))]

@@ -85,11 +85,12 @@ def test_a_file_that_cannot_be_replaced_is_left_as_it_was(directory: Path) -> No
     assert [path.name for path in directory.iterdir()] == ["file"]
 
 
-def test_what_was_asked_is_known_by_its_id_and_by_its_whole_name(directory: Path) -> None:
+@pytest.mark.parametrize("frequency", [Privacy(3.0, 1e-7), None])
+def test_what_was_asked_is_known_by_its_id_and_by_its_whole_name(directory: Path, frequency: Privacy | None) -> None:
     of = record(directory)
     question = of.question(
         reach=Privacy(2.0, 1e-6),
-        frequency=Privacy(3.0, 1e-7),
+        frequency=frequency,
         maximum_frequency=4,
         sampling=(0.25, 0.5),
         start=datetime(2024, 3, 1, tzinfo=UTC),
