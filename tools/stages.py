@@ -18,11 +18,12 @@ from typing import Final
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from gristmill.protocols import derive, llv2, share_shuffle  # noqa: E402
+from gristmill.protocols import derive, llv2, reach_only, share_shuffle  # noqa: E402
 from gristmill.protocols.table import Protocol, Role, rings  # noqa: E402
 
 PAGES: Final = {
     "llv2.md": llv2.LLV2,
+    "reach-only.md": reach_only.REACH_ONLY,
     "share-shuffle.md": share_shuffle.SHARE_SHUFFLE,
 }
 BEGIN, END = "<!-- made by tools/stages.py -->", "<!-- end -->"
@@ -32,7 +33,7 @@ WHO = {"herald": "the kingdom", "control": "a peer's message", "mill": "a mill",
 
 def section(protocol: Protocol) -> Iterator[str]:
     """For each role a diagram and a table."""
-    *_, ring = rings(protocol)
+    *_, ring = rings(protocol, most=3)
     rows = list(derive.stage_rows(protocol, ring))
     for role in protocol.paths:
         yield f"### {title(role)}\n\n```mermaid\n{derive.diagram(protocol, role)}\n```\n"
