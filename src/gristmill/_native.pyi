@@ -6,7 +6,8 @@ Neither `block` (records a block) nor `threads` nor `sort_memory` (bytes of reco
 spilled beside the output) changes the bytes that a stage writes. All long work releases the interpreter's lock.
 
 Raises InvalidArgument for input that is wrong and stays wrong, InternalError for what cannot happen with honest input,
-Cancelled after Progress.cancel(), OSError for files.
+Cancelled after Progress.cancel(), OSError for files. It cannot be imported (ImportError) if GRISTMILL_P256_KERNEL names
+arithmetic that there is not, or that the processor does not have.
 """
 
 from collections.abc import Sequence

@@ -91,12 +91,14 @@ def test_the_script_prints_a_line_a_stage_from_any_directory(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kernel", ["portable", "avx2", "avx512"])
 def test_every_path_of_the_curve_arithmetic_replays_the_recorded_runs(kernel: str) -> None:
-    """On a processor that lacks one of them its fastest other is taken."""
+    """On a processor that lacks one there is nothing to replay with, and it says so."""
     script = Path(__file__).with_name("replay.py")
     command = [sys.executable, str(script), *(str(DIRECTORY / name) for name in RUNS)]
     environment = os.environ | {"GRISTMILL_P256_KERNEL": kernel}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-    assert done.returncode == 0, done.stdout
+    if "which this processor does not have" in done.stderr:
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
     printed = done.stdout.splitlines()
     assert printed
     assert {line.rsplit(" ", 1)[1] for line in printed} == {"ok"}

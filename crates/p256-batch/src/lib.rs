@@ -29,6 +29,6 @@ mod scalars;
 pub use combine::fix_offset;
 pub use fixed_base::FixedBase;
 pub use hash_to_curve::{hash_all_to_curve_vartime, hash_to_curve_vartime};
-pub use kernel::{CHOICE, Choice};
+pub use kernel::{CHOICE, Choice, KernelError, VARIABLE};
 pub use points::{Column, DecodeError, EncodeError, POINT_SIZE, Point, Points};
 pub use scalars::{InvalidScalar, Scalars, SecretScalar};

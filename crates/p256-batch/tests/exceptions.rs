@@ -3,10 +3,9 @@
 use p256::elliptic_curve::PrimeField;
 use p256::elliptic_curve::group::{Group, GroupEncoding};
 use p256::{ProjectivePoint, Scalar};
-use p256_batch::{CHOICE, Column, FixedBase, POINT_SIZE, Point, Points, Scalars, SecretScalar};
+use p256_batch::{CHOICE, Choice, Column, FixedBase, POINT_SIZE, Point, Points, Scalars, SecretScalar, VARIABLE};
 use std::process::Command;
 
-const VARIABLE: &str = "GRISTMILL_P256_KERNEL";
 const SIZES: [usize; 12] = [1, 3, 4, 5, 7, 8, 9, 31, 33, 63, 64, 65];
 
 fn secret(scalar: &Scalar) -> SecretScalar {
@@ -154,8 +153,8 @@ fn all_of_this_holds_on_every_kernel() {
         return;
     }
     let tests = std::env::current_exe().unwrap();
-    for kernel in ["portable", "avx2", "avx512"] {
-        let status = Command::new(&tests).env(VARIABLE, kernel).status().unwrap();
-        assert!(status.success(), "the tests fail on the kernel {kernel}");
+    for kernel in Choice::available() {
+        let status = Command::new(&tests).env(VARIABLE, kernel.name()).status().unwrap();
+        assert!(status.success(), "the tests fail on the kernel {kernel:?}");
     }
 }

@@ -4,7 +4,9 @@ use p256::elliptic_curve::PrimeField;
 use p256::elliptic_curve::group::GroupEncoding;
 use p256::elliptic_curve::ops::Reduce;
 use p256::{ProjectivePoint, Scalar};
-use p256_batch::{Column, FixedBase, POINT_SIZE, Point, Points, Scalars, SecretScalar, hash_to_curve_vartime};
+use p256_batch::{
+    Choice, Column, FixedBase, POINT_SIZE, Point, Points, Scalars, SecretScalar, VARIABLE, hash_to_curve_vartime,
+};
 use proptest::prelude::*;
 
 const PACKED: Column = Column { stride: POINT_SIZE, offset: 0 };
@@ -111,13 +113,12 @@ fn the_specification_vectors_of_hash_to_curve_hold() {
 /// The choice of a kernel holds for a process: this one starts another for each.
 #[test]
 fn all_of_this_holds_on_every_kernel() {
-    const VARIABLE: &str = "GRISTMILL_P256_KERNEL";
     if std::env::var_os(VARIABLE).is_some() {
         return;
     }
     let tests = std::env::current_exe().unwrap();
-    for kernel in ["portable", "avx2", "avx512"] {
-        let status = std::process::Command::new(&tests).env(VARIABLE, kernel).status().unwrap();
-        assert!(status.success(), "the tests fail on the kernel {kernel}");
+    for kernel in Choice::available() {
+        let status = std::process::Command::new(&tests).env(VARIABLE, kernel.name()).status().unwrap();
+        assert!(status.success(), "the tests fail on the kernel {kernel:?}");
     }
 }

@@ -18,5 +18,5 @@ pub mod sort;
 pub mod stage;
 pub mod work;
 
-pub use p256_batch::{Column, POINT_SIZE, hash_all_to_curve_vartime, hash_to_curve_vartime};
+pub use p256_batch::{Choice, Column, KernelError, POINT_SIZE, hash_all_to_curve_vartime, hash_to_curve_vartime};
 pub use p256_batch::{Scalars, SecretScalar};

@@ -6,7 +6,7 @@
 
 use p256::Scalar;
 use p256::elliptic_curve::PrimeField;
-use p256_batch::{CHOICE, Column, FixedBase, POINT_SIZE, Points, Scalars, SecretScalar, fix_offset};
+use p256_batch::{CHOICE, Choice, Column, FixedBase, POINT_SIZE, Points, Scalars, SecretScalar, VARIABLE, fix_offset};
 use protocols::llv2::{REGISTER_SIZE, blind_registers, join_registers, setup};
 use protocols::progress::Progress;
 use protocols::randomness::Randomness;
@@ -16,7 +16,6 @@ use protocols::work::Work;
 use std::process::Command;
 use std::sync::LazyLock;
 
-const VARIABLE: &str = "GRISTMILL_P256_KERNEL";
 const REGISTERS: usize = 1024;
 const GROUPS: usize = REGISTERS / 2;
 const PACKED: Column = Column { stride: POINT_SIZE, offset: 0 };
@@ -197,8 +196,8 @@ fn exceptional_sums_wherever_they_can_be_cost_at_most_three_times() {
         return;
     }
     let tests = std::env::current_exe().unwrap();
-    for kernel in ["portable", "avx2", "avx512"] {
-        let status = Command::new(&tests).arg("--nocapture").env(VARIABLE, kernel).status().unwrap();
-        assert!(status.success(), "exceptional sums cost too much on the kernel {kernel}");
+    for kernel in Choice::available() {
+        let status = Command::new(&tests).arg("--nocapture").env(VARIABLE, kernel.name()).status().unwrap();
+        assert!(status.success(), "exceptional sums cost too much on the kernel {kernel:?}");
     }
 }

@@ -1,8 +1,9 @@
 //! Errors of the protocols as Python exceptions.
 
+use protocols::KernelError;
 use protocols::error::Error;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyException, PyImportError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 create_exception!(gristmill._native, InvalidArgument, PyValueError);
@@ -22,6 +23,13 @@ pub fn raise(error: Error) -> PyErr {
             None => PyOSError::new_err(format!("{path}: {source}")),
         },
     }
+}
+
+/// The error of importing the module where it cannot be used.
+pub fn unusable(module: &Bound<'_, PyModule>, error: &KernelError) -> PyErr {
+    let raised = PyImportError::new_err(error.to_string());
+    let named = raised.value(module.py()).setattr("name", "gristmill._native");
+    named.err().unwrap_or(raised)
 }
 
 /// The errno of what was refused because it would not fit: an error of our own, which has none.

@@ -42,4 +42,12 @@ mod _native {
     use crate::sketch::{active_indexes, build_sketch, encrypt_reach_only_sketch, encrypt_sketch, vid_sample};
     #[pymodule_export]
     use crate::sources::{Progress, Randomness};
+    use pyo3::prelude::*;
+
+    /// Refuses to be imported if the environment asks for arithmetic that there is not here: later it could only panic.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let usable = protocols::Choice::of_environment().map(drop);
+        usable.map_err(|error| crate::errors::unusable(module, &error))
+    }
 }

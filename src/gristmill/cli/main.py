@@ -54,12 +54,12 @@ def main(argv: list[str] | None = None) -> int:
         argv = sys.argv[1:]
     command = argv[0] if argv else None
     if command in COMMANDS:
-        module_name, summary = COMMANDS[command]
-        module = import_module(module_name)
-        parser = Parser(prog=f"gristmill {command}", description=summary, allow_abbrev=False)
-        parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
-        module.add_arguments(parser)
-        return _run(module.run, parser.parse_args(argv[1:]))
+        try:
+            return _command(command, argv[1:])
+        except ImportError as error:
+            if error.name != "gristmill._native":
+                raise
+            return _unusable(error, argv)
     parser = Parser(
         prog="gristmill",
         description="Private reach and frequency across publishers.",
@@ -70,6 +70,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
     parser.parse_args(argv or ["--help"])
+    return 2
+
+
+def _command(command: str, argv: list[str]) -> int:
+    module_name, summary = COMMANDS[command]
+    module = import_module(module_name)
+    parser = Parser(prog=f"gristmill {command}", description=summary, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
+    module.add_arguments(parser)
+    return _run(module.run, parser.parse_args(argv))
+
+
+def _unusable(error: ImportError, argv: list[str]) -> int:
+    """The native core says no to the environment, whenever it is that the command first needs it."""
+    from gristmill.errors import ConfigurationError
+
+    cure = "Correct the variable, or unset it: then the fastest that the processor has is used."
+    _report(ConfigurationError(error.msg, cure=cure), argparse.Namespace(json="--json" in argv))
     return 2
 
 

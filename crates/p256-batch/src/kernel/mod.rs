@@ -68,7 +68,7 @@ pub(crate) trait Kernel: Sized + 'static {
     fn select(out: &mut [Self::Vector], entries: &[Self::Vector], indices: &[u8], stride: usize);
 }
 
-/// Which kernel this process uses.
+/// A kernel that a process can use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Choice {
     /// 64-bit integers, everywhere.
@@ -79,21 +79,70 @@ pub enum Choice {
     Avx512,
 }
 
-/// The fastest that the processor has, or the one that the variable `GRISTMILL_P256_KERNEL` names (portable, avx2, avx512), if
-/// the processor has it.
-pub static CHOICE: LazyLock<Choice> = LazyLock::new(|| {
-    let wanted = std::env::var("GRISTMILL_P256_KERNEL").unwrap_or_default();
-    #[cfg(target_arch = "x86_64")]
-    match wanted.as_str() {
-        "portable" => {}
-        "avx2" if avx2::available() => return Choice::Avx2,
-        _ if avx512::available() => return Choice::Avx512,
-        _ if avx2::available() => return Choice::Avx2,
-        _ => {}
+/// Names the kernel that a process is to use; without it, or if it is empty, that is the fastest.
+pub const VARIABLE: &str = "GRISTMILL_P256_KERNEL";
+
+/// The variable does not name a kernel that can be used here.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KernelError {
+    /// There is none of this name.
+    #[error("{variable} is {0:?}, which is no kernel: portable, avx2 or avx512 is one", variable = VARIABLE)]
+    Unknown(String),
+    /// There is, for other processors.
+    #[error("{variable} is {0:?}, which this processor does not have", variable = VARIABLE)]
+    Missing(&'static str),
+}
+
+impl Choice {
+    const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+
+    /// Those that the processor has, the fastest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|choice| choice.is_available())
     }
-    let _ = wanted;
-    Choice::Portable
-});
+
+    /// What the variable calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::available(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::available(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The fastest, or the one that is named: never another than that.
+    fn named(name: &str) -> Result<Self, KernelError> {
+        let mut usable = Self::available();
+        if name.is_empty() {
+            return Ok(usable.next().unwrap_or(Self::Portable));
+        }
+        let Some(wanted) = Self::ALL.into_iter().find(|choice| choice.name() == name) else {
+            return Err(KernelError::Unknown(name.to_owned()));
+        };
+        usable.find(|choice| *choice == wanted).ok_or(KernelError::Missing(wanted.name()))
+    }
+
+    /// The one that the environment asks for. Callers who cannot do with a panic of `CHOICE` ask here first.
+    pub fn of_environment() -> Result<Self, KernelError> {
+        Self::named(&std::env::var_os(VARIABLE).unwrap_or_default().to_string_lossy())
+    }
+}
+
+/// The kernel that this process uses. Panics at first use if the environment asks for one that there is not.
+pub static CHOICE: LazyLock<Choice> =
+    LazyLock::new(|| Choice::of_environment().unwrap_or_else(|error| panic!("{error}")));
 
 /// Calls a generic function with the kernel in use.
 macro_rules! dispatch {

@@ -197,3 +197,16 @@ proptest! {
         on_every_kernel!(inverses_agree(&values));
     }
 }
+
+#[test]
+fn a_kernel_is_the_named_one_or_an_error_and_without_a_name_the_fastest() {
+    use super::{Choice, KernelError};
+    for choice in Choice::ALL {
+        let missing = Err(KernelError::Missing(choice.name()));
+        assert_eq!(Choice::named(choice.name()), if choice.is_available() { Ok(choice) } else { missing });
+    }
+    assert_eq!(Choice::named("").ok(), Choice::available().next());
+    for name in ["fast", "AVX2", "avx-512", " portable", "none"] {
+        assert_eq!(Choice::named(name), Err(KernelError::Unknown(name.to_owned())));
+    }
+}
