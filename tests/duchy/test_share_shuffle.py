@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import grpc
@@ -29,8 +30,10 @@ from duchy.state import state_of
 from duchy.test_computation_control import send, token_of
 from duchy.test_fulfillment import fulfill
 from gristmill.blobs import LocalBlobs, private_key_key
+from gristmill.cli import herald
+from gristmill.cli.main import main
 from gristmill.duchy.key_pairs import Creator, KeyBlobs
-from gristmill.errors import ComputationUnsupported
+from gristmill.errors import ComputationUnsupported, ConfigurationError
 from gristmill.proto.duchy.private_keys_pb2 import CreateComputationWithKeyRequest, GetPrivateKeysetRequest
 from gristmill.proto.duchy.private_keys_pb2_grpc import PrivateKeysStub
 from gristmill.protocols.share_shuffle import Message, Stage
@@ -80,6 +83,30 @@ async def test_a_private_key_is_told_to_nobody_without_the_lease(first: Duchy) -
     stub = PrivateKeysStub(first.channel("internal_api"))
     refused = await refusal(stub.GetPrivateKeyset(GetPrivateKeysetRequest(global_computation_id=ID, owner=MILL)))
     assert refused.code() is grpc.StatusCode.ABORTED
+
+
+async def test_the_key_encryption_keyset_is_rotated_under_a_running_duchy(first: Duchy, kingdom: Kingdom) -> None:
+    file = first.keys.duchy("worker1").key_encryption_keyset_file
+    before = file.read_bytes()
+    assert main(["keys", "rotate", str(file)]) == 0
+    assert file.read_bytes() != before
+    token = await claim_share(first)
+    keyset = await keyset_of(first)
+    pair = token.computation_details.honest_majority_share_shuffle.encryption_key_pair
+    assert private_key_id(keyset.public_key) == pair.private_key_id
+    later = share_computation()
+    later.name = later.name.replace(ID, "later")
+    for each in (*later.computation_participants, *later.requisitions):
+        each.name = each.name.replace(ID, "later").replace("AAAAAAAAAA", "BBBBBBBBBB")
+    kingdom.say(later)
+    listed = wire.GetComputationIdsRequest(stages=[share_stage(Stage.INITIALIZED.value)])
+
+    async def created() -> bool:
+        response = await ComputationsStub(first.channel("internal_api")).GetComputationIds(listed)
+        return "later" in response.global_ids
+
+    await eventually(created)
+    assert (await claim_share(first, "mill-2")).global_computation_id == "later"
 
 
 async def test_a_keyset_that_is_not_the_details_own_creates_nothing(first: Duchy) -> None:
@@ -170,6 +197,23 @@ def test_without_a_place_for_the_key_nothing_is_created() -> None:
     with pytest.raises(ComputationUnsupported, match="keeps no private keys"):
         Creator(api, api).create(creation())  # type: ignore[arg-type]
     assert api.created == []
+
+
+def test_a_herald_that_is_to_use_blob_storage_needs_a_keyset_and_a_place(tmp_path: Any) -> None:
+    parser = argparse.ArgumentParser()
+    herald.add_arguments(parser)
+    required = ("tls-cert-file", "tls-key-file", "cert-collection-file", "protocols-setup-config")
+    given = [*(f"--{name}={tmp_path / 'x'}" for name in required), "--duchy-name=worker1"]
+    given += [
+        "--computations-service-target=h:1",
+        "--computations-service-cert-host=h",
+        "--kingdom-system-api-target=h:1",
+    ]
+    arguments = parser.parse_args(given)
+    nothing: Any = None
+    assert herald._key_blobs(arguments, nothing) is None
+    with pytest.raises(ConfigurationError, match="needs a keyset and a place"):
+        herald._key_blobs(parser.parse_args([*given, "--private-keys-in-blob-storage"]), nothing)
 
 
 # Shares
