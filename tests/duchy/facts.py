@@ -75,8 +75,9 @@ def element(number: int) -> bytes:
     return b"\x02" + hashlib.sha256(bytes([number])).digest()
 
 
-def fingerprint(at: int = 0) -> bytes:
-    return hashlib.sha256(spec().SerializeToString(deterministic=True) + SPEC_HASHES[at]).digest()
+def fingerprint(at: int = 0, *, reach_only: bool = False) -> bytes:
+    serialized = spec(reach_only=reach_only).SerializeToString(deterministic=True)
+    return hashlib.sha256(serialized + SPEC_HASHES[at]).digest()
 
 
 def continuation_token(at: int) -> str:

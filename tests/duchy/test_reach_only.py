@@ -6,13 +6,15 @@ import grpc
 import pytest
 
 from duchy.conftest import Duchy, StartDuchy, refusal
-from duchy.facts import ID, computation
+from duchy.facts import ID, computation, fingerprint
 from duchy.mills import confirm, publish_key
 from duchy.stand_in import Kingdom
 from duchy.test_computation_control import chunks, in_stage, send
 from duchy.test_computation_control import header as llv2_header
+from duchy.test_fulfillment import fulfill, requests
 from duchy.test_herald import position
 from mill.wires import REACH_ONLY
+from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
 from wfa.measurement.system.v1alpha import computation_control_service_pb2 as control
 from wfa.measurement.system.v1alpha.computation_control_service_pb2_grpc import ComputationControlStub
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
@@ -91,6 +93,18 @@ async def test_a_delivery_that_cannot_be_of_it_is_refused_and_keeps_nothing(
     assert refused.code() is code
     assert told in refused.details()
     assert confirming.files("computations") == []
+
+
+async def test_a_sketch_is_registers_of_one_ciphertext(initialized: Duchy, kingdom: Kingdom) -> None:
+    right = requests(initialized, BODY, requisition_fingerprint=fingerprint(reach_only=True))
+    wrong = requests(initialized, BODY[:-1], requisition_fingerprint=fingerprint(reach_only=True))
+    refused = await refusal(fulfill(initialized, wrong))
+    assert refused.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert initialized.files("requisitions") == []
+    assert await fulfill(initialized, right) == Requisition.FULFILLED
+    (kept,) = initialized.files("requisitions")
+    assert kept.read_bytes() == BODY
+    assert len(kingdom.fulfilled) == 1
 
 
 async def test_peers_are_told_its_own_stage(confirming: Duchy) -> None:
