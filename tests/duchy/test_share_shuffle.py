@@ -32,10 +32,18 @@ from duchy.test_fulfillment import fulfill
 from gristmill.blobs import LocalBlobs, private_key_key
 from gristmill.cli import herald
 from gristmill.cli.main import main
+from gristmill.duchy.async_computation_control import slot_of
 from gristmill.duchy.key_pairs import Creator, KeyBlobs
-from gristmill.errors import ComputationUnsupported, ConfigurationError
+from gristmill.errors import (
+    ComputationUnsupported,
+    ConfigurationError,
+    Conflict,
+    PermissionDenied,
+    PreconditionFailed,
+)
 from gristmill.proto.duchy.private_keys_pb2 import CreateComputationWithKeyRequest, GetPrivateKeysetRequest
 from gristmill.proto.duchy.private_keys_pb2_grpc import PrivateKeysStub
+from gristmill.protocols import registry
 from gristmill.protocols.share_shuffle import Message, Stage
 from gristmill.secret import Secret
 from gristmill.trust.hybrid import PrivateKeyset, private_key_id
@@ -362,3 +370,16 @@ async def test_the_aggregator_takes_both_sums_in_any_order_and_each_once(start: 
     assert token.computation_stage == share_stage(Stage.AGGREGATION_PHASE.value)
     bodies = [(duchy.blob_root / "computations" / blob.path).read_bytes() for blob in token.blobs]
     assert bodies == [b"of worker1", b"of worker2"]
+
+
+def test_in_front_of_an_existing_store_the_slot_opens_with_the_wait() -> None:
+    details = creation().computation_details
+    seat = registry.seat(details, "worker1")
+    assert seat is not None
+    assert slot_of(seat, Stage.WAIT_ON_SHUFFLE_INPUT_PHASE_TWO, "worker2") == 0
+    with pytest.raises(Conflict):
+        slot_of(seat, Stage.SETUP_PHASE, "worker2")
+    with pytest.raises(PermissionDenied):
+        slot_of(seat, Stage.WAIT_ON_SHUFFLE_INPUT_PHASE_TWO, "aggregator")
+    with pytest.raises(PreconditionFailed):
+        slot_of(seat, Stage.SHUFFLE_PHASE, "worker2")
