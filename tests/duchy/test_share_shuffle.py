@@ -32,8 +32,9 @@ from duchy.test_fulfillment import fulfill
 from gristmill.blobs import LocalBlobs, private_key_key
 from gristmill.cli import herald
 from gristmill.cli.main import main
+from gristmill.duchy import by_wire
 from gristmill.duchy.async_computation_control import slot_of
-from gristmill.duchy.key_pairs import Creator, KeyBlobs
+from gristmill.duchy.key_pairs import Creator, KeyBlobs, draw_secrets
 from gristmill.errors import (
     ComputationUnsupported,
     ConfigurationError,
@@ -50,6 +51,7 @@ from gristmill.trust.hybrid import PrivateKeyset, private_key_id
 from gristmill.trust.key_encryption import KeyEncryption, new_key_encryption_keyset, rotate_keyset
 from wfa.measurement.api.v2alpha.requisition_pb2 import Requisition
 from wfa.measurement.internal.duchy import computations_service_pb2 as wire
+from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 from wfa.measurement.internal.duchy.computations_service_pb2_grpc import ComputationsStub
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
@@ -383,3 +385,37 @@ def test_in_front_of_an_existing_store_the_slot_opens_with_the_wait() -> None:
         slot_of(seat, Stage.WAIT_ON_SHUFFLE_INPUT_PHASE_TWO, "aggregator")
     with pytest.raises(PreconditionFailed):
         slot_of(seat, Stage.SHUFFLE_PHASE, "worker2")
+
+
+@pytest.mark.parametrize(
+    ("stage", "entered"),
+    [
+        (Stage.INITIALIZED, [Stage.WAIT_TO_START, Stage.SETUP_PHASE]),
+        (Stage.WAIT_TO_START, [Stage.SETUP_PHASE]),
+        (Stage.SETUP_PHASE, []),
+        (Stage.SHUFFLE_PHASE, []),
+    ],
+)
+def test_in_front_of_an_existing_store_the_start_catches_up(stage: Stage, entered: list[Stage]) -> None:
+    request = creation()
+    draw_secrets(request.computation_details)
+    store = OldStore()
+    token = ComputationToken(computation_details=request.computation_details)
+    token.computation_stage.CopyFrom(share_stage(stage.value))
+    by_wire.started(store, token)  # type: ignore[arg-type]
+    assert [each.next_computation_stage for each in store.advanced] == [share_stage(each.value) for each in entered]
+    assert [each.outputBlobs for each in store.advanced] == [0] * len(entered)
+    queued = [each.after_transition == each.ADD_UNCLAIMED_TO_QUEUE for each in store.advanced]
+    assert queued == [each is Stage.SETUP_PHASE for each in entered]
+
+
+class OldStore:
+    def __init__(self) -> None:
+        self.advanced: list[wire.AdvanceComputationStageRequest] = []
+
+    def AdvanceComputationStage(self, request: Any, timeout: float) -> Any:  # noqa: N802
+        self.advanced.append(request)
+        token = ComputationToken()
+        token.CopyFrom(request.token)
+        token.computation_stage.CopyFrom(request.next_computation_stage)
+        return wire.AdvanceComputationStageResponse(token=token)
