@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from gristmill.edp.population import Population
-from gristmill.edp.rows import rows
+from gristmill.edp.rows import place, rows
 from gristmill.errors import EventsInvalid
 
 _LARGEST_VID = 2**63 - 1
@@ -78,15 +78,20 @@ class Events:
         timed = file.time_column is not None
         wanted = tuple(file.where.values())
         columns = [file.id_column, *file.where, *([file.time_column] if file.time_column is not None else [])]
-        for place, values in rows(file.path, columns):
-            if values[1 : 1 + len(wanted)] != wanted or not values[0]:
+        fast, (first, last) = _INTEGER.fullmatch, _largest_range(file.population)
+        for number, values in rows(file.path, columns):
+            text = values[0]
+            if not text or (wanted and values[1 : 1 + len(wanted)] != wanted):
                 continue
             if timed:
-                time = _time(values[-1], place, file.path)
+                time = _time(values[-1], number, file.path)
                 if (start is not None and time < start) or (end is not None and time >= end):
                     continue
                 times.append(time)
-            vids.append(_vid(values[0], place, file))
+            if fast(text) and first <= (found := int(text)) <= last:  # most are
+                vids.append(found)
+            else:
+                vids.append(_vid(text, number, file))
         return cls(vids, times if timed else None)
 
     def __len__(self) -> int:
@@ -126,27 +131,35 @@ def microseconds(time: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _vid(text: str, place: str, file: EventFile) -> int:
+def _largest_range(population: Population | None) -> tuple[int, int]:
+    """Of integers that are VIDs."""
+    if population is None:
+        return 0, _LARGEST_VID
+    return max(population.ranges, key=lambda both: both[1] - both[0])
+
+
+def _vid(text: str, number: int, file: EventFile) -> int:
     try:
-        number = vid(text, file.population)
+        found = vid(text, file.population)
     except ValueError as error:
         integers = "integers from 0 to 2^63 - 1" if file.population is None else "integers that --population holds"
         raise EventsInvalid(
-            f"{place} of {file.path}: the {file.id_column} {error}",
+            f"{place(file.path, number)} of {file.path}: the {file.id_column} {error}",
             cure=f"Write IDs as {integers}, or as text that is no number and has no space around it.",
         ) from None
-    if file.integer_ids and str(number) != text:
+    if file.integer_ids and str(found) != text:
         raise EventsInvalid(
-            f"{place} of {file.path}: the {file.id_column} is not an integer from 0 to 2^63 - 1",
+            f"{place(file.path, number)} of {file.path}: the {file.id_column} is not an integer from 0 to 2^63 - 1",
             cure="Mend the ID, or leave out --integer-ids: then text is hashed.",
         )
-    return number
+    return found
 
 
-def _time(text: str, place: str, path: Path) -> int:
+def _time(text: str, number: int, path: Path) -> int:
     try:
         return microseconds(datetime.fromisoformat(text))
     except ValueError:
         raise EventsInvalid(
-            f"{place} of {path} has no ISO 8601 time", cure="Write times as 2024-01-31 or 2024-01-31T17:05:00+01:00."
+            f"{place(path, number)} of {path} has no ISO 8601 time",
+            cure="Write times as 2024-01-31 or 2024-01-31T17:05:00+01:00.",
         ) from None

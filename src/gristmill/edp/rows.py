@@ -24,8 +24,8 @@ _PARQUET = (".parquet", ".pq")
 _BATCH_ROWS = 65_536
 
 
-def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """For each row where it stands (`line 7`), and the text of these columns; a missing value is empty text.
+def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """For each row its number, which `place` tells people, and the text of these columns; a missing value is empty text.
 
     ConfigurationError if the file cannot be read, is empty, lacks a column or has a broken line.
     """
@@ -34,7 +34,16 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, .
             raise EventsInvalid(
                 f"the events file {path} is a pipe or a device", cure="Write the events to a file: it is read twice."
             )
-        yield from _parquet(path, columns) if path.suffix.lower() in _PARQUET else _csv(path, columns)
+        yield from _parquet(path, columns) if _is_parquet(path) else _csv(path, columns)
+
+
+def place(path: Path, number: int) -> str:
+    """`line 7`, or of Parquet `row 7`."""
+    return f"{'row' if _is_parquet(path) else 'line'} {number}"
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in _PARQUET
 
 
 @contextmanager
@@ -53,7 +62,7 @@ def _readable(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
     with _open(path) as file:
         reader, first = csv.reader(_lines(file, path), strict=True), 1
         try:
@@ -68,7 +77,7 @@ def _csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, .
             first = reader.line_num + 1
             for fields in reader:  # a record: in quotes it may go over several lines, and is known by its first
                 if len(fields) == width:
-                    yield f"line {first}", tuple([fields[place] for place in places])
+                    yield first, tuple([fields[place] for place in places])
                 elif fields:  # a blank line is none
                     raise EventsInvalid(
                         f"line {first} of {path} has {len(fields)} columns, and its header line has {width}",
@@ -108,7 +117,7 @@ def _places(path: Path, present: Sequence[str], wanted: Sequence[str], cure: str
     return [present.index(column) for column in wanted]
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -125,7 +134,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, tuple[st
                 texts = [_texts(batch.column(column), pyarrow) for column in columns]
                 for values in zip(*texts, strict=True):
                     number += 1
-                    yield f"row {number}", values
+                    yield number, values
         except pyarrow.ArrowException:
             raise EventsInvalid(
                 f"the events file {path} is not Parquet, or damaged", cure="Write or copy it again."
