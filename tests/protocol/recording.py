@@ -1,6 +1,7 @@
 """Writes runs of the reference in the format of the recorded ones, to replay what the recorded ones do not contain."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -10,22 +11,32 @@ from protocol.measurement import Plan, element, measure
 from protocol.recorded import Outcome
 from reference import curve, llv2
 from reference.draws import Recording
-from reference.el_gamal import blocks
+from reference.el_gamal import CIPHERTEXT_BYTES, blocks
 from reference.introsort import sorted_positions
 from reference.noise import RegisterNoise, TupleNoise
 from reference.sketch import Register
-from wfa.measurement.internal.duchy.protocol import liquid_legions_v2_encryption_methods_pb2 as messages
+from wfa.measurement.internal.duchy.protocol import (
+    liquid_legions_v2_encryption_methods_pb2,
+    reach_only_liquid_legions_v2_encryption_methods_pb2,
+)
 
 Order = Callable[[list[bytes]], list[int]]  # from decrypted indices to the order in which the join takes the registers
 
+_MESSAGES = {
+    "llv2": liquid_legions_v2_encryption_methods_pb2,
+    "reach_only": reach_only_liquid_legions_v2_encryption_methods_pb2,
+}
 _STAGES = {
-    "setup": ("setup_phase", "CompleteSetupPhase"),
-    "blind_registers": ("execution_phase_one", "CompleteExecutionPhaseOne"),
-    "join_registers": ("execution_phase_one", "CompleteExecutionPhaseOneAtAggregator"),
-    "decrypt_flags": ("execution_phase_two", "CompleteExecutionPhaseTwo"),
-    "estimate_reach": ("execution_phase_two", "CompleteExecutionPhaseTwoAtAggregator"),
-    "decrypt_counts": ("execution_phase_three", "CompleteExecutionPhaseThree"),
-    "estimate_frequency": ("execution_phase_three", "CompleteExecutionPhaseThreeAtAggregator"),
+    ("llv2", "setup"): ("setup_phase", "CompleteSetupPhase"),
+    ("llv2", "blind_registers"): ("execution_phase_one", "CompleteExecutionPhaseOne"),
+    ("llv2", "join_registers"): ("execution_phase_one", "CompleteExecutionPhaseOneAtAggregator"),
+    ("llv2", "decrypt_flags"): ("execution_phase_two", "CompleteExecutionPhaseTwo"),
+    ("llv2", "estimate_reach"): ("execution_phase_two", "CompleteExecutionPhaseTwoAtAggregator"),
+    ("llv2", "decrypt_counts"): ("execution_phase_three", "CompleteExecutionPhaseThree"),
+    ("llv2", "estimate_frequency"): ("execution_phase_three", "CompleteExecutionPhaseThreeAtAggregator"),
+    ("reach_only", "setup"): ("setup_phase", "CompleteReachOnlySetupPhase"),
+    ("reach_only", "blind_registers"): ("execution_phase", "CompleteReachOnlyExecutionPhase"),
+    ("reach_only", "estimate_reach"): ("execution_phase", "CompleteReachOnlyExecutionPhaseAtAggregator"),
 }
 _DATA_FIELDS = ("combined_register_vector", "flag_count_tuples", "same_key_aggregator_matrix")
 
@@ -56,13 +67,7 @@ def record(
             taken = _reordered(call, order)
         if call.function == "decrypt_flags" and not plan.partial_key_given:
             throw_away = Recording(random.getrandbits(256)).scalar()
-            taken = Call(
-                call.function,
-                call.inputs,
-                {**call.parameters, "partial_public_key": element(throw_away)},
-                (),
-                call.counts,
-            )
+            taken = replace(call, parameters={**call.parameters, "partial_public_key": element(throw_away)})
             outcome = by_reference.run(taken, draws)
             draws.scalars.insert(1, throw_away)
         else:
@@ -95,15 +100,20 @@ def _reordered(call: Call, order: Order) -> Call:
     indices = llv2.decrypted_indices(call.inputs["data"], secret_key=call.parameters["secret_key"])
     registers = blocks(call.inputs["data"], llv2.REGISTER_BYTES)
     data = b"".join(registers[position] for position in order(indices))
-    return Call(call.function, {"data": data}, call.parameters, call.scalars, call.counts)
+    return replace(call, inputs={"data": data})
 
 
 def _entry(call: Call, outcome: Outcome, scalars: Sequence[int], plan: Plan) -> dict[str, Any]:
-    stage, name = _STAGES[call.function]
+    stage, name = _STAGES[call.protocol, call.function]
+    messages = _MESSAGES[call.protocol]
     request, response = getattr(messages, f"{name}Request")(), getattr(messages, f"{name}Response")()
     data_fields = [field for field in _DATA_FIELDS if hasattr(response, field)]
+    output = outcome.output
+    if hasattr(response, "serialized_excessive_noise_ciphertext"):
+        response.serialized_excessive_noise_ciphertext = output[-CIPHERTEXT_BYTES:]
+        output = output[:-CIPHERTEXT_BYTES]
     if data_fields:
-        setattr(response, data_fields[0], outcome.output)
+        setattr(response, data_fields[0], output)
     if "reach" in outcome.figures:
         response.reach = outcome.figures["reach"]
     for frequency, share in outcome.figures.get("frequency_distribution", {}).items():
@@ -123,11 +133,15 @@ def _entry(call: Call, outcome: Outcome, scalars: Sequence[int], plan: Plan) -> 
 
 def _fill(request: Any, call: Call, plan: Plan) -> None:
     parameters = call.parameters
-    if call.function == "setup":
+    if call.protocol == "reach_only":
+        request.combined_register_vector = call.inputs["registers"]
+        request.serialized_excessive_noise_ciphertext = call.inputs["excessive_noise"]
+    elif call.function == "setup":
         request.requisition_register_vector = call.inputs["own"]
         request.combined_register_vector = call.inputs["received"]
     else:
         setattr(request, next(field for field in _DATA_FIELDS if hasattr(request, field)), call.inputs["data"])
+    if "secret_key" in parameters:
         request.local_el_gamal_key_pair.secret_key = curve.minimal_bytes(parameters["secret_key"])
     if hasattr(request, "composite_el_gamal_public_key") and "public_key" in parameters:
         request.composite_el_gamal_public_key.element = curve.encode(parameters["public_key"])
@@ -141,7 +155,8 @@ def _fill(request: Any, call: Call, plan: Plan) -> None:
     noise = parameters.get("noise")
     if isinstance(noise, RegisterNoise):
         target = request.noise_parameters
-        target.composite_el_gamal_public_key.element = curve.encode(parameters["public_key"])
+        if "public_key" in parameters:
+            target.composite_el_gamal_public_key.element = curve.encode(parameters["public_key"])
         target.contributors_count, target.total_sketches_count = noise.contributors, noise.sketches
         for name, privacy in (
             ("blind_histogram", noise.blind_histogram),
@@ -149,7 +164,7 @@ def _fill(request: Any, call: Call, plan: Plan) -> None:
             ("global_reach_dp_noise", noise.reach),
         ):
             _set_privacy(getattr(target.dp_params, name), privacy)
-    elif call.function == "setup":
+    elif call.function == "setup" and call.protocol == "llv2":
         request.noise_parameters.composite_el_gamal_public_key.element = curve.encode(parameters["public_key"])
     if isinstance(noise, TupleNoise):
         target = request.frequency_noise_parameters if call.function == "estimate_reach" else request.noise_parameters

@@ -61,13 +61,30 @@ def scrambled(keys: list[bytes]) -> list[int]:
         ),
         pytest.param(Plan(1, duchies=4, blind_and_publisher=TINY, reach=TINY), 3, id="maximum frequency 1"),
         pytest.param(Plan(1, duchies=3, reach=TINY, partial_key_given=False), 2, id="no partial key"),
+        pytest.param(Plan(protocol="reach_only", duchies=2, sampling_width=0.25), 12, id="reach only, no noise"),
+        pytest.param(
+            Plan(protocol="reach_only", duchies=5, mechanism="GEOMETRIC", blind_and_publisher=WEAK, reach=WEAK),
+            4,
+            id="reach only, four workers",
+        ),
+        pytest.param(
+            Plan(protocol="reach_only", duchies=2, blind_and_publisher=TINY, reach=TINY, decay_rate=5.0),
+            1,
+            id="reach only, one provider",
+        ),
     ],
 )
 def test_a_run_of_other_parameters_replays(plan: Plan, providers: int) -> None:
     run = record(plan, random_sketches(providers, registers=4, indices=6, seed=providers), seed=str(plan))
     lines = list(replay(run, partial(by_native.run, threads=2, block=5)))
     assert [f"{line} {line.reason}" for line in lines if line.verdict != "ok"] == []
-    assert len(lines) == providers + plan.duchies * (4 if plan.maximum_frequency > 1 else 3) + 1
+    assert len(lines) == providers + plan.duchies * phases(plan) + 1
+
+
+def phases(plan: Plan) -> int:
+    if plan.protocol == "reach_only":
+        return 2
+    return 4 if plan.maximum_frequency > 1 else 3
 
 
 @pytest.mark.parametrize("order", [sorted_positions, scrambled])
