@@ -1,4 +1,4 @@
-"""200 seeded measurements: how often the truth lies inside the 95 % interval, and how the errors are distributed."""
+"""Hundreds of seeded measurements: how often the truth lies inside the 95 % interval, and how the errors are distributed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +19,12 @@ pytestmark = pytest.mark.timeout(900)
 PEOPLE = 300
 SAMPLING_WIDTH = 0.15
 SEEN_ONCE = 0.8  # the others are seen twice, by one provider or by both
-RUNS = {"DISCRETE_GAUSSIAN": 150, "GEOMETRIC": 50}
+RUNS = {
+    ("llv2", "DISCRETE_GAUSSIAN"): 150,
+    ("llv2", "GEOMETRIC"): 50,
+    ("reach_only", "DISCRETE_GAUSSIAN"): 150,
+    ("reach_only", "GEOMETRIC"): 50,
+}
 REACH_PRIVACY = {"DISCRETE_GAUSSIAN": (0.2, 0.3), "GEOMETRIC": (0.2, 0.1)}
 FREQUENCY_PRIVACY = (3.0, 0.05)
 TINY = (20.0, 0.5)
@@ -35,9 +40,9 @@ class Errors:
     share_inside: bool | None
 
 
-def one_measurement(mechanism: str, number: int) -> Errors:
-    random = Random(seed := f"{mechanism} {number}")
-    with_frequency = number % WITH_FREQUENCY == 0
+def one_measurement(protocol: str, mechanism: str, number: int) -> Errors:
+    random = Random(seed := seed_of(protocol, mechanism, number))
+    with_frequency = protocol == "llv2" and number % WITH_FREQUENCY == 0
     once = round(PEOPLE * SEEN_ONCE)
     impressions: tuple[list[int], list[int]] = ([], [])
     for person in range(PEOPLE):
@@ -45,6 +50,7 @@ def one_measurement(mechanism: str, number: int) -> Errors:
         for _ in range(1 if person < once else 2):
             random.choice(impressions).append(vid)
     plan = Plan(
+        protocol=protocol,
         maximum_frequency=2 if with_frequency else 1,
         sketch_size=1000,
         sampling_width=SAMPLING_WIDTH,
@@ -85,12 +91,18 @@ def one_measurement(mechanism: str, number: int) -> Errors:
     return Errors(error, interval.low <= PEOPLE <= interval.high, share_inside)
 
 
-@pytest.fixture(scope="module")
-def measurements() -> list[Errors]:
-    print("seeds:", ", ".join(f"'{name} 0' to '{name} {runs - 1}'" for name, runs in RUNS.items()))
-    mechanisms, numbers = zip(*((name, number) for name, runs in RUNS.items() for number in range(runs)), strict=True)
+def seed_of(protocol: str, mechanism: str, number: int) -> str:
+    return f"{mechanism} {number}" if protocol == "llv2" else f"{protocol} {mechanism} {number}"
+
+
+@pytest.fixture(scope="module", params=["llv2", "reach_only"])
+def measurements(request: pytest.FixtureRequest) -> list[Errors]:
+    chosen = [(protocol, mechanism, runs) for (protocol, mechanism), runs in RUNS.items() if protocol == request.param]
+    ranges = [f"'{seed_of(*run, 0)}' to '{seed_of(*run, runs - 1)}'" for *run, runs in chosen]
+    print("seeds:", ", ".join(ranges))
+    protocols, mechanisms, numbers = zip(*((*run, n) for *run, runs in chosen for n in range(runs)), strict=True)
     with ThreadPoolExecutor(2) as threads:
-        return list(threads.map(one_measurement, mechanisms, numbers))
+        return list(threads.map(one_measurement, protocols, mechanisms, numbers))
 
 
 def as_often_as_it_should(inside: list[bool]) -> bool:
@@ -104,6 +116,7 @@ def test_the_true_reach_lies_inside_the_interval_as_often_as_it_should(measureme
     assert as_often_as_it_should([each.reach_inside for each in measurements])
 
 
+@pytest.mark.parametrize("measurements", ["llv2"], indirect=True)
 def test_the_true_share_lies_inside_the_interval_as_often_as_it_should(measurements: list[Errors]) -> None:
     assert as_often_as_it_should([each.share_inside for each in measurements if each.share_inside is not None])
 
