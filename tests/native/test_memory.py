@@ -11,6 +11,7 @@ import pytest
 
 from gristmill import _native as native
 from gristmill.bench import stages
+from gristmill.bench.protocols import calls
 from gristmill.bench.stages import Call, Size
 from gristmill.bench.timing import REGISTER_SIZE, timed
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a pea
 def peaks(folder: Path, registers: int, block: int | None = None, sort_memory: int | None = None) -> dict[str, int]:
     """Bytes at every call at a duchy of a whole measurement of so many registers, all data providers' together."""
     found: dict[str, int] = {}
-    for number, call in enumerate(stages.calls(Size(registers // PROVIDERS, PROVIDERS, threads=2))):
+    for number, call in enumerate(calls(Size(registers // PROVIDERS, PROVIDERS, threads=2))):
         sorting = {"sort_memory": sort_memory} if call.function in SORTING else {}
         timing = timed(replace(call, arguments=call.arguments | {"block": block} | sorting), folder)
         if call.stage != stages.EDP:  # it is given its registers as a list, which grows with the sketch

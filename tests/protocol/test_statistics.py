@@ -1,4 +1,4 @@
-"""Hundreds of seeded measurements: how often the truth lies inside the 95 % interval, how the errors are distributed."""
+"""Hundreds of seeded measurements: how often the truth lies inside the 95 % interval, how errors are distributed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -19,7 +19,13 @@ from gristmill import _native as native
 from gristmill.bench.sketches import sketch
 
 _BYTES = ("secret_key", "public_key", "partial_public_key")
-_WITHOUT_RANDOMNESS = ("llv2_decrypt_counts", "llv2_estimate_frequency", "hash_to_curve")
+_WITHOUT_RANDOMNESS = (
+    "llv2_decrypt_counts",
+    "llv2_estimate_frequency",
+    "reach_only_estimate_reach",
+    "hash_to_curve",
+)
+_WITH_REGISTER_NOISE = ("llv2_setup", "reach_only_setup", "reach_only_estimate_reach")
 _HASHED_AT_ONCE = 1024
 
 
@@ -46,8 +52,12 @@ def prepared(name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
         return lambda: _hash(texts)
     made: dict[str, Any] = {key: bytes.fromhex(value) if key in _BYTES else value for key, value in arguments.items()}
     if "sketch" in made:
-        made["registers"] = sketch(**made.pop("sketch"))
-    noise = native.RegisterNoise if name == "llv2_setup" else native.TupleNoise
+        registers = sketch(**made.pop("sketch"))
+        if name == "encrypt_reach_only_sketch":
+            made["indexes"] = [index for index, _, _ in registers]
+        else:
+            made["registers"] = registers
+    noise = native.RegisterNoise if name in _WITH_REGISTER_NOISE else native.TupleNoise
     for parameter, kind in (("noise", noise), ("baseline", native.Baseline), ("reach_baseline", native.Baseline)):
         if made.get(parameter) is not None:
             made[parameter] = kind(**{key: _pair(value) for key, value in made[parameter].items()})
@@ -89,6 +99,8 @@ def _plain(result: Any) -> Any:
     """For JSON: figures as an object."""
     if isinstance(result, native.ReachFigures):
         return {"tuples": result.tuples, "kept": result.kept, "active": result.active}
+    if isinstance(result, native.ReachOnlyFigures):
+        return {"registers": result.registers, "distinct": result.distinct, "active": result.active}
     return result
 
 

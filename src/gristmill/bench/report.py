@@ -7,7 +7,7 @@ from typing import Any
 
 from gristmill.bench.libcrypto import Yardstick
 from gristmill.bench.machine import machine
-from gristmill.bench.stages import EDP, PHASE_TWO_AGGREGATOR, SETUP, Size
+from gristmill.bench.stages import EDP, EXECUTION_AGGREGATOR, PHASE_TWO_AGGREGATOR, SETUP, Size
 from gristmill.bench.timing import StageTiming
 
 HEADING = f"{'stage':<26}{'runs':>5}{'items':>11} {'item':<11}{'us each':>9}{'x libcrypto':>12}{'wall s':>9}{'MiB':>6}"
@@ -57,6 +57,7 @@ def document(size: Size, rows: list[dict[str, Any]], yardstick: Yardstick | None
         "machine": machine(),
         "libcrypto": yardstick.version if yardstick else None,
         "u_us": yardstick.fastest if yardstick else None,
+        "protocol": size.protocol,
         "registers": size.registers,
         "edps": size.providers,
         "max_frequency": size.maximum_frequency,
@@ -67,12 +68,17 @@ def document(size: Size, rows: list[dict[str, Any]], yardstick: Yardstick | None
 
 
 def footnotes(size: Size, timings: Sequence[StageTiming], yardstick: Yardstick | None) -> list[str]:
-    figures = next(timing.figures for timing in timings if timing.stage == PHASE_TWO_AGGREGATOR)
+    figures = {timing.stage: timing.figures for timing in timings}
     registers = next(timing.items for timing in timings if timing.stage == SETUP)
+    if size.protocol == "reach-only":
+        measures, found = "reach alone", f"{figures[EXECUTION_AGGREGATOR]['distinct']:,} distinct indexes"
+    else:
+        measures = f"maximum frequency {size.maximum_frequency}"
+        found = "{tuples:,} tuples, {kept:,} kept".format(**figures[PHASE_TWO_AGGREGATOR])
     notes = [
-        f"{size.providers} data providers x {size.registers:,} registers, maximum frequency {size.maximum_frequency}, "
+        f"{size.providers} data providers x {size.registers:,} registers, {measures}, "
         f"{size.threads} thread{'s' if size.threads > 1 else ''} a stage, {'with' if size.noise else 'no'} noise: "
-        f"{registers:,} registers in the setup phase, {figures['tuples']:,} tuples, {figures['kept']:,} kept.",
+        f"{registers:,} registers in the setup phase, {found}.",
         "us each: processor time. wall s: of all runs, one after another. MiB: most memory of one run's process.",
     ]
     if yardstick is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill import __version__
+from gristmill import _native as native
 from gristmill.bench import stages
 from gristmill.bench.libcrypto import Yardstick
 from gristmill.bench.machine import machine
@@ -26,6 +27,11 @@ ROW_OF = {
     stages.PHASE_THREE_WORKER: "p3w",
     stages.PHASE_THREE_AGGREGATOR: "p3a",
     stages.EDP: "edp",
+}
+REACH_ONLY_ROW_OF = {
+    stages.EXECUTION_WORKER: "ro-w",
+    stages.EXECUTION_AGGREGATOR: "ro-a",
+    stages.EDP: "ro-edp",
 }
 
 
@@ -72,6 +78,10 @@ def measure(effort: Effort, yardstick: Yardstick, say: Say) -> dict[str, Any]:
                         key: timing.figures[key] / (size.registers * size.providers) for key in ("tuples", "kept")
                     }
             keep("run", whole_run(timings, size))
+            reach_only = Size(effort.registers, protocol="reach-only")
+            for timing in measurement(reach_only, folder, yardstick):
+                if timing.stage in REACH_ONLY_ROW_OF:
+                    keep(REACH_ONLY_ROW_OF[timing.stage], timing)
             for row, timing in _parts(effort, folder, yardstick):
                 keep(row, timing)
         if effort.whole_noise:
@@ -95,13 +105,15 @@ def measure(effort: Effort, yardstick: Yardstick, say: Say) -> dict[str, Any]:
 
 def _parts(effort: Effort, folder: Path, yardstick: Yardstick) -> Iterator[tuple[str, StageTiming]]:
     """What no measurement shows alone: the setup phase of a duchy that has only noise to give, and hashing."""
-    key = next(stages.calls(Size(1))).arguments["public_key"]
-    noise: dict[str, Any] = {"noise": effort.noise.registers(providers=3), "maximum_frequency": 10, "threads": 1}
-    arguments = {"own": [], "received": [], "output": "noise", "public_key": key, **noise}
-    yardstick.measure()
-    timing = timed(Call(stages.SETUP, "llv2_setup", arguments), folder)
-    (folder / "noise").unlink()
-    yield "noise", summed(stages.SETUP, "noise register", timing.result, [timing])
+    key = native.generate_key_pair()[1].hex()
+    common: dict[str, Any] = {"own": [], "received": [], "output": "noise", "public_key": key, "threads": 1}
+    llv2 = {"noise": effort.noise.registers(providers=3), "maximum_frequency": 10}
+    reach_only = {"noise": effort.noise.registers(providers=3, group_floor=1)}
+    for row, function, noise in (("noise", "llv2_setup", llv2), ("ro-noise", "reach_only_setup", reach_only)):
+        yardstick.measure()
+        timing = timed(Call(stages.SETUP, function, common | noise), folder)
+        (folder / "noise").unlink()
+        yield row, summed(stages.SETUP, "noise register", timing.result, [timing])
     yardstick.measure()
     timing = timed(Call("hash to curve", "hash_to_curve", {"texts": effort.texts}), folder)
     yield "h2c", summed("hash to curve", "text", timing.result, [timing])

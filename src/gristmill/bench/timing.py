@@ -13,6 +13,7 @@ from typing import Any
 
 from gristmill.bench import stages
 from gristmill.bench.libcrypto import Yardstick
+from gristmill.bench.protocols import calls
 from gristmill.bench.stages import Call, Size
 from gristmill.errors import GristmillError
 
@@ -66,7 +67,7 @@ def timed(call: Call, folder: Path) -> Timing:
 
 def measurement(size: Size, folder: Path, yardstick: Yardstick | None = None) -> Iterator[StageTiming]:
     """A whole measurement, stage after stage. Files are made in `folder` and removed as soon as nobody reads them."""
-    for stage, group in groupby(stages.calls(size), key=lambda call: call.stage):
+    for stage, group in groupby(calls(size), key=lambda call: call.stage):
         timings, items, item = [], 0, ""
         for call in group:
             if yardstick:
@@ -84,10 +85,12 @@ def measurement(size: Size, folder: Path, yardstick: Yardstick | None = None) ->
 def counted(stage: str, given: int, result: Any) -> tuple[int, str]:
     """How many items a call worked on, and what they are, from the bytes that it was given and what it returned."""
     match stage:
-        case stages.EDP | stages.SETUP | stages.PHASE_ONE_WORKER:
+        case stages.EDP | stages.SETUP | stages.PHASE_ONE_WORKER | stages.EXECUTION_WORKER:
             return result, "register"
         case stages.PHASE_ONE_AGGREGATOR:
             return given // REGISTER_SIZE, "register"
+        case stages.EXECUTION_AGGREGATOR:
+            return result["registers"], "register"
         case stages.PHASE_TWO_WORKER:
             return result, "tuple"
         case stages.PHASE_TWO_AGGREGATOR:  # in a reach measurement none is kept: only the flags are tested

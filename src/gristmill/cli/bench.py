@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--registers", type=flags.integer(1, 10**9), default=10_000, metavar="N", help="of each data provider (10000)"
     )
     parser.add_argument("--edps", type=flags.integer(1, 1000), default=3, metavar="E", help="data providers (3)")
+    parser.add_argument("--protocol", choices=("llv2", "reach-only"), default="llv2", help="(llv2)")
     parser.add_argument(
         "--max-frequency", type=flags.integer(1, 255), default=10, metavar="F", help="1 is reach alone (10)"
     )
@@ -50,13 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
     from gristmill.bench.stages import Noise, Size
     from gristmill.bench.timing import measurement
 
-    little = Noise(reach=(1.0, 1.0), frequency=(1.0, 1.0)) if arguments.max_frequency == 1 else None  # none is refused
+    refused_without = arguments.protocol == "llv2" and arguments.max_frequency == 1
+    little = Noise(reach=(1.0, 1.0), frequency=(1.0, 1.0)) if refused_without else None
     size = Size(
         registers=arguments.registers,
         providers=arguments.edps,
         maximum_frequency=arguments.max_frequency,
         threads=arguments.parallelism,
         noise=Noise() if arguments.noise else little,
+        protocol=arguments.protocol,
     )
     multiplication = yardstick()
     timings = []

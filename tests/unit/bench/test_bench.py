@@ -54,6 +54,19 @@ def test_a_measurement_of_reach_alone_ends_with_phase_two(capsys: pytest.Capture
     assert [stage for stage in rows if stage.startswith("phase")] == EVERY_STAGE[2:6]
 
 
+def test_a_measurement_of_the_reach_only_protocol_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--protocol=reach-only", "--registers=60", "--edps=4"]
+    rows = benched(capsys, *flags, "--noise")
+    stages = ["EDP encryption", "setup", "execution, worker", "execution, aggregator", "whole run, all duchies"]
+    assert list(rows) == stages
+    assert rows["EDP encryption"]["items"] == 240
+    received = rows["execution, aggregator"]["items"]
+    assert rows["execution, worker"]["items"] == 2 * received > 2 * 240
+    assert main(["bench", *flags]) == 0
+    printed = capsys.readouterr().out
+    assert "4 data providers x 60 registers, reach alone, 1 thread a stage, no noise: " in printed
+
+
 def test_the_table_says_what_was_measured_and_against_what(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--registers=20"]) == 0
     printed = capsys.readouterr().out
