@@ -1,4 +1,4 @@
-"""Three duchies and some data providers, whose stages run in this process."""
+"""Three duchies and some data providers, whose stages run in this process, in either Liquid Legions protocol."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from gristmill import _native as native
 Sketch = Sequence[tuple[int, int, int]]
 WORKERS = 2
 AGGREGATOR = 2
+ESTIMATE: dict[str, Any] = {"decay_rate": 12.0, "sketch_size": 1000, "sampling_width": 1.0}
+_WITHOUT_PUBLIC_KEY = ("reach_only_blind_registers",)
 
 
 @dataclass
@@ -41,14 +43,18 @@ class Duchies:
         """Runs a stage whose output file is called `name`."""
         if name:
             arguments["output"] = str(self.folder / name)
-            arguments["randomness"] = native.Randomness.seeded(f"{self.seed} {name}".encode())
-            arguments["public_key"] = self.public_key
+            arguments["randomness"] = self.source(name)
+            if function.__name__ not in _WITHOUT_PUBLIC_KEY:
+                arguments["public_key"] = self.public_key
         self.progress = native.Progress()
         common = {"threads": self.threads, "progress": self.progress, "block": self.block}
         result = function(**arguments, **common)
         if name:
             self.outputs[name] = (self.folder / name).read_bytes()
         return result
+
+    def source(self, name: str) -> native.Randomness:
+        return native.Randomness.seeded(f"{self.seed} {name}".encode())
 
     def path(self, name: str) -> list[str]:
         return [str(self.folder / name)]
@@ -86,6 +92,14 @@ class Duchies:
             noise=self.tuple_noise,
         )
 
+    def everything(self, baseline: native.Baseline | None) -> tuple[int, dict[int, float]]:
+        """Active registers and shares of frequencies."""
+        self.encrypt()
+        self.setup()
+        self.join()
+        active = self.reach().active
+        return active, self.frequencies(baseline)
+
     def reach(self) -> native.ReachFigures:
         before = "tuples"
         for worker in range(WORKERS):
@@ -104,9 +118,7 @@ class Duchies:
             inputs=self.path(before),
             secret_key=self.secrets[AGGREGATOR],
             maximum_frequency=self.maximum_frequency,
-            decay_rate=12.0,
-            sketch_size=1000,
-            sampling_width=1.0,
+            **ESTIMATE,
             reach_baseline=self.reach_baseline,
             noise=self.tuple_noise,
         )
@@ -134,3 +146,45 @@ class Duchies:
             baseline=baseline,
         )
         return shares
+
+
+class ReachOnlyDuchies(Duchies):
+    """The same in the reach-only protocol."""
+
+    def encrypt(self) -> None:
+        for number, sketch in enumerate(self.sketches):
+            indexes = [index for index, _, _ in sketch]
+            self.run(native.encrypt_reach_only_sketch, f"edp{number}", indexes=indexes)
+
+    def setup(self) -> None:
+        for duchy in range(3):
+            own = [path for number in range(duchy, len(self.sketches), 3) for path in self.path(f"edp{number}")]
+            received = [path for worker in range(WORKERS) for path in self.path(f"setup{worker}")]
+            blobs = received if duchy == AGGREGATOR else []
+            self.run(native.reach_only_setup, f"setup{duchy}", own=own, received=blobs, noise=self.register_noise)
+
+    def blind(self) -> None:
+        before = f"setup{AGGREGATOR}"
+        for worker in range(WORKERS):
+            secret, inputs = self.secrets[worker], self.path(before)
+            self.run(native.reach_only_blind_registers, f"blind{worker}", inputs=inputs, secret_key=secret)
+            before = f"blind{worker}"
+
+    def count(self, before: str = f"blind{WORKERS - 1}") -> native.ReachOnlyFigures:
+        figures: native.ReachOnlyFigures = self.run(
+            native.reach_only_estimate_reach,
+            "",
+            inputs=self.path(before),
+            spill_folder=str(self.folder),
+            secret_key=self.secrets[AGGREGATOR],
+            **ESTIMATE,
+            reach_baseline=self.reach_baseline,
+            noise=self.register_noise,
+        )
+        return figures
+
+    def everything(self, baseline: native.Baseline | None) -> tuple[int, dict[int, float]]:
+        self.encrypt()
+        self.setup()
+        self.blind()
+        return self.count().active, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,12 @@ def registers(tmp_path_factory: pytest.TempPathFactory) -> Path:
         progress=native.Progress(),
     )
     path = folder / "many"
-    with path.open("wb") as file:
-        for _ in range(MORE_THAN_MEMORY // 100):
-            file.write(few.read_bytes())
+    some = few.read_bytes()
+    end = native.public_element(b"\x01") + native.public_element(bytes([3]) * 32)  # an encryption of zero
+    for name, last in (("many", b""), ("blob", end)):
+        with (folder / name).open("wb") as file:
+            file.writelines(some for _ in range(MORE_THAN_MEMORY // 100))
+            file.write(last)
     return path
 
 
@@ -52,11 +56,30 @@ def blind(registers: Path, folder: Path) -> OSError:
     return failed.value
 
 
+def count(registers: Path, folder: Path) -> OSError:
+    """The same of a stage that makes no file, and spills into a folder that it is told."""
+    with pytest.raises(OSError) as failed:  # noqa: PT011 (its number is looked at)
+        native.reach_only_estimate_reach(
+            inputs=[str(registers.with_name("blob"))],
+            spill_folder=str(folder),
+            secret_key=bytes([3]) * 32,
+            decay_rate=12.0,
+            sketch_size=1000,
+            sampling_width=1.0,
+            reach_baseline=None,
+            noise=None,
+            threads=2,
+            progress=native.Progress(),
+        )
+    return failed.value
+
+
+@pytest.mark.parametrize("stage", [blind, count])
 def test_spill_files_that_do_not_fit_are_an_error_with_its_number_and_leave_nothing(
-    registers: Path, disk: Disk
+    registers: Path, disk: Disk, stage: Callable[[Path, Path], OSError]
 ) -> None:
     disk.fill()
-    error = blind(registers, disk.directory)
+    error = stage(registers, disk.directory)
     assert error.errno in (errno.ENOSPC, errno.EFBIG)
     assert [path.name for path in disk.directory.iterdir() if path.name != ".ballast"] == []
     if isinstance(disk, Mounted):

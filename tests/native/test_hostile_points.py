@@ -11,7 +11,7 @@ import pytest
 
 from gristmill import _native as native
 from gristmill._native import InvalidArgument
-from native.duchies import AGGREGATOR, Duchies
+from native.duchies import AGGREGATOR, ESTIMATE, Duchies
 from native.test_stages import NEARLY_CONSTANT, SKETCHES
 
 PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
@@ -84,9 +84,7 @@ def reach(duchies: Duchies) -> object:
         inputs=duchies.path("input"),
         secret_key=duchies.secrets[AGGREGATOR],
         maximum_frequency=3,
-        decay_rate=12.0,
-        sketch_size=1000,
-        sampling_width=1.0,
+        **ESTIMATE,
         reach_baseline=None,
         noise=duchies.tuple_noise,
     )
@@ -109,6 +107,32 @@ def frequency(duchies: Duchies) -> object:
     )
 
 
+def reach_only_setup(own: list[str], received: list[str]) -> Stage:
+    def run(duchies: Duchies) -> object:
+        paths = [[str(duchies.folder / name) for name in names] for names in (own, received)]
+        return duchies.run(native.reach_only_setup, "made", own=paths[0], received=paths[1], noise=None)
+
+    return run
+
+
+def reach_only_blind(duchies: Duchies) -> object:
+    inputs = duchies.path("input")
+    return duchies.run(native.reach_only_blind_registers, "made", inputs=inputs, secret_key=duchies.secrets[0])
+
+
+def reach_only_count(duchies: Duchies) -> object:
+    return duchies.run(
+        native.reach_only_estimate_reach,
+        "",
+        inputs=duchies.path("input"),
+        spill_folder=str(duchies.folder),
+        secret_key=duchies.secrets[AGGREGATOR],
+        **ESTIMATE,
+        reach_baseline=None,
+        noise=None,
+    )
+
+
 STAGES: dict[str, tuple[Stage, int]] = {
     "setup, own": (setup(["input"], ["other"]), 198),
     "setup, received": (setup(["other"], ["input"]), 198),
@@ -118,6 +142,10 @@ STAGES: dict[str, tuple[Stage, int]] = {
     "estimate_reach": (reach, 264),
     "decrypt_counts": (decrypt_counts, 66),
     "estimate_frequency": (frequency, 132),
+    "reach only: setup, own": (reach_only_setup(["input"], ["other"]), 66),
+    "reach only: setup, received": (reach_only_setup(["other"], ["input"]), 66),
+    "reach only: blind_registers": (reach_only_blind, 66),
+    "reach only: estimate_reach": (reach_only_count, 66),
 }
 every_stage = pytest.mark.parametrize(("stage", "record"), STAGES.values(), ids=STAGES)
 
@@ -125,6 +153,11 @@ every_stage = pytest.mark.parametrize(("stage", "record"), STAGES.values(), ids=
 @cache
 def points(count: int) -> bytes:
     return b"".join(native.hash_to_curve(bytes([number % 251])) for number in range(count))
+
+
+def excess_of_none(duchies: Duchies) -> bytes:
+    """What ends a blob of the reach-only protocol: an encryption of zero, for the aggregator alone."""
+    return GENERATOR + native.public_element(duchies.secrets[AGGREGATOR])
 
 
 def refused(duchies: Duchies, stage: Stage, content: bytes) -> str:
@@ -147,7 +180,7 @@ def test_what_is_no_point_is_refused_wherever_it_stands(duchies: Duchies, stage:
             content = bytearray(points(in_record * (bad + 4)))
             start = record * bad + 33 * place
             content[start : start + 33] = encoding
-            text = refused(duchies, stage, bytes(content))
+            text = refused(duchies, stage, bytes(content) + excess_of_none(duchies) * (record == 66))
             assert "point" in text, fault
             named = re.search(rf"^{duchies.folder}/input: (record {bad}|a record) has a point", text)
             assert named, (fault, place, text)
@@ -160,14 +193,19 @@ def test_a_wrong_length_is_refused_with_the_file_that_has_it(duchies: Duchies, s
         assert refused(duchies, stage, content).startswith(f"{duchies.folder}/input: ")
 
 
-@pytest.mark.parametrize(("stage", "layer"), [(blind, 0), (join, AGGREGATOR), (decrypt_counts, 0)])
+@pytest.mark.parametrize(
+    ("stage", "layer"),
+    [(blind, 0), (join, AGGREGATOR), (decrypt_counts, 0), (reach_only_blind, 0), (reach_only_count, AGGREGATOR)],
+)
 def test_a_ciphertext_of_infinity_is_the_senders_fault_and_no_defect(
     duchies: Duchies, stage: Stage, layer: int
 ) -> None:
     """(G, Y) decrypts to infinity under the key of Y, and anybody can send that."""
     to_infinity = GENERATOR + native.public_element(duchies.secrets[layer])
-    rest = points(4) if stage is not decrypt_counts else b""
-    content = points(6 if rest else 2) * 3 + to_infinity + rest
+    rest, end = points(4) if stage in (blind, join) else b"", b""
+    if stage in (reach_only_blind, reach_only_count):
+        end = excess_of_none(duchies)
+    content = points(6 if rest else 2) * 3 + to_infinity + rest + end
     text = refused(duchies, stage, content)
     assert text == f"{duchies.folder}/input: record 3 decrypts to the point at infinity"
 
@@ -186,7 +224,8 @@ def test_of_several_files_the_one_at_fault_is_named(duchies: Duchies) -> None:
 def test_the_same_stages_take_points(duchies: Duchies) -> None:
     """So that it was the points that were refused."""
     for stage, record in STAGES.values():
-        (duchies.folder / "input").write_bytes(points(record // 33 * 4))
+        end = excess_of_none(duchies) if record == 66 else b""
+        (duchies.folder / "input").write_bytes(points(record // 33 * 4) + end)
         (duchies.folder / "other").write_bytes(points(12))
         stage(duchies)
         (duchies.folder / "made").unlink(missing_ok=True)

@@ -17,16 +17,28 @@ from gristmill.bench.timing import REGISTER_SIZE, timed
 
 MIB = 1 << 20
 PROVIDERS = 3
-SORTING = {"llv2_setup", "llv2_blind_registers", "llv2_join_registers", "llv2_decrypt_flags"}
+SORTING = {
+    "llv2_setup",
+    "llv2_blind_registers",
+    "llv2_join_registers",
+    "llv2_decrypt_flags",
+    "reach_only_setup",
+    "reach_only_blind_registers",
+    "reach_only_estimate_reach",
+}
+CALLS_AT_DUCHIES = {"llv2": 12, "reach-only": 6}
+every_protocol = pytest.mark.parametrize("protocol", CALLS_AT_DUCHIES)
 GIB = 1 << 30
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a peak counts what came before the stage")
 
 
-def peaks(folder: Path, registers: int, block: int | None = None, sort_memory: int | None = None) -> dict[str, int]:
+def peaks(
+    folder: Path, registers: int, protocol: str, block: int | None = None, sort_memory: int | None = None
+) -> dict[str, int]:
     """Bytes at every call at a duchy of a whole measurement of so many registers, all data providers' together."""
     found: dict[str, int] = {}
-    for number, call in enumerate(calls(Size(registers // PROVIDERS, PROVIDERS, threads=2))):
+    for number, call in enumerate(calls(Size(registers // PROVIDERS, PROVIDERS, threads=2, protocol=protocol))):
         sorting = {"sort_memory": sort_memory} if call.function in SORTING else {}
         timing = timed(replace(call, arguments=call.arguments | {"block": block} | sorting), folder)
         if call.stage != stages.EDP:  # it is given its registers as a list, which grows with the sketch
@@ -41,12 +53,17 @@ def growth(small: dict[str, int], large: dict[str, int]) -> dict[str, float]:
     return {name: round((large[name] - peak) / MIB, 1) for name, peak in small.items()}
 
 
-def test_no_stage_grows_from_3000_to_12000_registers_with_little_memory_for_blocks_and_sorting(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("protocol", "times"), [("llv2", 1), ("reach-only", 3)])
+def test_no_stage_grows_from_3000_to_12000_registers_with_little_memory_for_blocks_and_sorting(
+    tmp_path: Path, protocol: str, times: int
+) -> None:
     """The real sizes take minutes, so here the memory for sorting is a 64th of the usual. Runs of one size differ by up
-    to 0.5 MiB; a stage that held all registers would grow by 1.7 MiB, and one that held the tuples by 1.3 MiB."""
-    little: dict[str, Any] = {"block": 128, "sort_memory": MIB // 8}
-    grown = growth(peaks(tmp_path, 3_000, **little), peaks(tmp_path, 12_000, **little))
-    assert len(grown) == 12
+    to 0.5 MiB; a stage that held all registers would grow by 1.7 MiB, and one that held the tuples by 1.3 MiB. A
+    register of the reach-only protocol is a third of the size, so there are thrice as many."""
+    little: dict[str, Any] = {"block": 128 * times, "sort_memory": MIB // 8}
+    few, many = (peaks(tmp_path, registers * times, protocol, **little) for registers in (3_000, 12_000))
+    grown = growth(few, many)
+    assert len(grown) == CALLS_AT_DUCHIES[protocol]
     assert {name: more for name, more in grown.items() if more > 1} == {}
 
 
@@ -57,9 +74,10 @@ def test_the_setup_phase_of_a_million_registers_takes_little_more_than_of_100_00
 
 
 @pytest.mark.long
-def test_no_stage_of_a_million_registers_takes_much_more_than_of_100_000(tmp_path: Path) -> None:
+@every_protocol
+def test_no_stage_of_a_million_registers_takes_much_more_than_of_100_000(tmp_path: Path, protocol: str) -> None:
     """Usual settings and real sketches: three of 333,333 registers, and three of 33,333."""
-    grown = growth(peaks(tmp_path, 100_000), peaks(tmp_path, 1_000_000))
+    grown = growth(peaks(tmp_path, 100_000, protocol), peaks(tmp_path, 1_000_000, protocol))
     assert {name: more for name, more in grown.items() if more > 16} == {}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gristmill import _native as native
 from gristmill._native import Cancelled, InvalidArgument
-from native.duchies import Duchies
+from native.duchies import Duchies, ReachOnlyDuchies
 
 # Index 1: same key twice; 2: different keys; 3: destroyed; 4: above the maximum; 5, 6: alone.
 SKETCHES = [
@@ -25,37 +25,47 @@ OFF_CURVE = b"\x02" + bytes(31) + b"\x01"
 NEARLY_CONSTANT = (40.0, 1.8e-35)  # a budget under which practically every draw is the offset
 
 
-def noisy(folder: Path, maximum_frequency: int, mechanism: str = "GEOMETRIC", **changes: Any) -> Duchies:
+PROTOCOLS = [Duchies, ReachOnlyDuchies]
+OF_PROTOCOL = {Duchies: (ACTIVE, SHARES), ReachOnlyDuchies: (ACTIVE, {})}
+"""What a measurement of SKETCHES finds with maximum frequency 3."""
+
+
+def noisy(
+    folder: Path,
+    maximum_frequency: int,
+    mechanism: str = "GEOMETRIC",
+    kind: type[Duchies] = Duchies,
+    **changes: Any,
+) -> Duchies:
     common: dict[str, Any] = {"mechanism": mechanism, "contributors": 3}
     register_noise = native.RegisterNoise(
-        **common, sketches=3, blind_histogram=(1.0, 1.0), publisher=(1.0, 1.0), reach=NEARLY_CONSTANT, group_floor=4
+        **common,
+        sketches=3,
+        blind_histogram=(1.0, 1.0),
+        publisher=(1.0, 1.0),
+        reach=NEARLY_CONSTANT,
+        group_floor=1 if kind is ReachOnlyDuchies else 4,
     )
     tuple_noise = native.TupleNoise(**common, maximum_frequency=maximum_frequency, frequency=NEARLY_CONSTANT)
     baseline = native.Baseline(**common, privacy=NEARLY_CONSTANT)
-    duchies = Duchies(folder, SKETCHES, maximum_frequency, "noisy", **changes)
+    duchies = kind(folder, SKETCHES, maximum_frequency, "noisy", **changes)
     duchies.register_noise, duchies.tuple_noise, duchies.reach_baseline = register_noise, tuple_noise, baseline
     return duchies
 
 
-def everything(duchies: Duchies, baseline: native.Baseline | None) -> tuple[int, dict[int, float]]:
-    duchies.encrypt()
-    duchies.setup()
-    duchies.join()
-    active = duchies.reach().active
-    return active, duchies.frequencies(baseline)
+@pytest.mark.parametrize("kind", PROTOCOLS)
+def test_a_run_without_noise_finds_the_truth(tmp_path: Path, kind: type[Duchies]) -> None:
+    assert kind(tmp_path, SKETCHES, 3, "plain").everything(None) == OF_PROTOCOL[kind]
 
 
-def test_a_run_without_noise_finds_the_truth(tmp_path: Path) -> None:
-    assert everything(Duchies(tmp_path, SKETCHES, 3, "plain"), None) == (ACTIVE, SHARES)
-
-
-def test_blocks_and_threads_do_not_change_a_byte(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", PROTOCOLS)
+def test_blocks_and_threads_do_not_change_a_byte(tmp_path: Path, kind: type[Duchies]) -> None:
     runs = []
     for threads, block in [(1, None), (1, 1), (2, 5)]:
         folder = tmp_path / f"{threads} {block}"
         folder.mkdir()
-        duchies = noisy(folder, 3, "DISCRETE_GAUSSIAN", threads=threads, block=block)
-        assert everything(duchies, duchies.reach_baseline) == (ACTIVE, SHARES)
+        duchies = noisy(folder, 3, "DISCRETE_GAUSSIAN", kind, threads=threads, block=block)
+        assert duchies.everything(duchies.reach_baseline) == OF_PROTOCOL[kind]
         runs.append(duchies.outputs)
     assert runs[0] == runs[1]
     assert runs[0] == runs[2]
@@ -106,17 +116,20 @@ def test_a_group_floor_keeps_a_small_noise_group_out_of_the_count(
     assert duchies.reach().active == ACTIVE + counted_too_much
 
 
-def test_the_number_of_noise_registers_says_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "size", "end"), [(Duchies, 198, 0), (ReachOnlyDuchies, 66, 66)])
+def test_the_number_of_noise_registers_says_nothing(tmp_path: Path, kind: type[Duchies], size: int, end: int) -> None:
+    """A blob of the reach-only protocol ends with a ciphertext that is not sorted."""
     sizes = set()
     for seed in range(4):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        duchies = noisy(folder, 2)
+        duchies = noisy(folder, 2, kind=kind)
         duchies.seed = f"size {seed}"
         duchies.encrypt()
         duchies.setup()
-        sizes.add(len(duchies.outputs["setup0"]))
-        registers = [duchies.outputs["setup0"][at : at + 198] for at in range(0, len(duchies.outputs["setup0"]), 198)]
+        output = duchies.outputs["setup0"]
+        sizes.add(len(output))
+        registers = [output[at : at + size] for at in range(0, len(output) - end, size)]
         assert registers == sorted(registers)
     assert len(sizes) == 1
 
