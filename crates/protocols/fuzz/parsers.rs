@@ -5,15 +5,22 @@
 use protocols::estimator::Sketch;
 use protocols::keys::{check_point, combine_public_keys, public_element};
 use protocols::llv2::*;
+use protocols::noise::{Mechanism, Privacy, RegisterNoise};
 use protocols::progress::Progress;
 use protocols::randomness::Randomness;
+use protocols::reach_only;
 use protocols::stage::Stage;
 use protocols::work::Work;
+use std::path::Path;
 use std::sync::LazyLock;
 
 /// The secret of the stages' duchy. With so small a one, points that decrypt to infinity are easily made.
 pub const SECRET: &[u8] = &[1];
 static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| public_element(SECRET).unwrap().to_vec());
+static NOISE: LazyLock<RegisterNoise> = LazyLock::new(|| {
+    let budget = Privacy { epsilon: 1.0, delta: 1.0 };
+    RegisterNoise::new(Mechanism::Geometric, 3, 2, [budget; 3], 1).unwrap()
+});
 const MAXIMUM_FREQUENCY: i64 = 4;
 
 /// Runs a stage on a file of these bytes; either it refuses them and leaves no output, or there is one.
@@ -57,6 +64,25 @@ pub fn matrix_vector(bytes: &[u8]) {
     run(bytes, |stage| decrypt_counts(&stage, SECRET));
     run(bytes, |stage| {
         estimate_frequency(stage.inputs, &stage.work, SECRET, MAXIMUM_FREQUENCY, None)?;
+        std::fs::write(&stage.output, "").unwrap(); // this stage writes nothing itself
+        Ok(())
+    });
+}
+
+/// A requisition of a data provider in the reach-only protocol.
+pub fn reach_only_sketch(bytes: &[u8]) {
+    run(bytes, |stage| reach_only::setup(&stage, &[], &KEY, None));
+}
+
+/// A blob from another duchy in the reach-only protocol: registers, then the excessive noise.
+pub fn reach_only_blob(bytes: &[u8]) {
+    run(bytes, |stage| reach_only::setup(&Stage { inputs: &[], ..stage }, stage.inputs, &KEY, None));
+    run(bytes, |stage| reach_only::blind_registers(&stage, SECRET));
+    run(bytes, |stage| {
+        let sketch = Sketch { decay_rate: 12.0, size: 1000, sampling_width: 1.0 };
+        let measurement = reach_only::Measurement { sketch, reach_baseline: None, noise: Some(&NOISE) };
+        let Stage { inputs, work, sort_memory, .. } = &stage;
+        reach_only::estimate_reach(inputs, work, SECRET, &measurement, Path::new("."), *sort_memory)?;
         std::fs::write(&stage.output, "").unwrap(); // this stage writes nothing itself
         Ok(())
     });

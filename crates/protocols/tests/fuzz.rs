@@ -63,6 +63,16 @@ proptest! {
     }
 
     #[test]
+    fn a_reach_only_sketch_is_taken_or_refused(bytes in prop_oneof![anything(400), records(CIPHERTEXT_SIZE)]) {
+        parsers::reach_only_sketch(&bytes);
+    }
+
+    #[test]
+    fn a_reach_only_blob_is_taken_or_refused(bytes in prop_oneof![anything(400), records(CIPHERTEXT_SIZE)]) {
+        parsers::reach_only_blob(&bytes);
+    }
+
+    #[test]
     fn an_element_of_a_public_key_is_taken_or_refused(bytes in element()) {
         parsers::public_key(&bytes);
     }

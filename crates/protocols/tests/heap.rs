@@ -8,7 +8,8 @@ use protocols::llv2::*;
 use protocols::noise::RegisterNoise;
 use protocols::progress::Progress;
 use protocols::randomness::Randomness;
-use protocols::sketch::{Register, encrypt_sketch};
+use protocols::reach_only;
+use protocols::sketch::{Register, encrypt_reach_only_sketch, encrypt_sketch};
 use protocols::sort::DEFAULT_MEMORY;
 use protocols::stage::Stage;
 use protocols::work::Work;
@@ -71,14 +72,18 @@ fn composite(first: usize) -> Vec<u8> {
     combine_public_keys(&elements).unwrap().to_vec()
 }
 
-/// Every stage with so many registers, each index twice.
+fn noise(group_floor: u64) -> RegisterNoise {
+    let budget = protocols::noise::Privacy { epsilon: 1.0, delta: 0.1 };
+    RegisterNoise::new("GEOMETRIC".parse().unwrap(), 3, 1, [budget; 3], group_floor).unwrap()
+}
+
+/// Every stage of LLv2 with so many registers, each index twice.
 fn whole_measurement(registers: u64) -> BTreeMap<&'static str, usize> {
     let folder = tempfile::tempdir().unwrap();
     let mut measured = Measured::new(folder.path());
     let (key, received) = (composite(0), Vec::<PathBuf>::new());
     measured.encrypt((0..registers).map(|register| register / 2), &key);
-    let budget = || protocols::noise::Privacy { epsilon: 1.0, delta: 0.1 };
-    let noise = RegisterNoise::new("GEOMETRIC".parse().unwrap(), 3, 1, [budget(), budget(), budget()], 0).unwrap();
+    let noise = noise(0);
     measured.run("setup", "registers", |stage| {
         setup(stage, &received, Some(&key), MAXIMUM_FREQUENCY, Some(&noise)).unwrap()
     });
@@ -102,13 +107,41 @@ fn whole_measurement(registers: u64) -> BTreeMap<&'static str, usize> {
     measured.peaks
 }
 
+/// Every stage of the reach-only protocol with so many registers, each index twice.
+fn whole_reach_only_measurement(registers: u64) -> BTreeMap<&'static str, usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut measured = Measured::new(folder.path());
+    let key = composite(0);
+    let indexes: Vec<_> = (0..registers as i64).map(|register| register / 2).collect();
+    let output = folder.path().join("registers");
+    encrypt_reach_only_sketch(&indexes, &output, &key, &measured.randomness, &measured.work()).unwrap();
+    let noise = noise(1);
+    let setup =
+        |stage: &Stage<'_>, received: &[PathBuf]| reach_only::setup(stage, received, &key, Some(&noise)).unwrap();
+    measured.run("setup", "registers", |stage| setup(stage, &[]));
+    let received = [folder.path().join("setup")];
+    measured.run("merge", "registers", |stage| setup(stage, &received));
+    measured.run("one", "merge", |stage| reach_only::blind_registers(stage, SECRETS[0]).unwrap());
+    measured.run("two", "one", |stage| reach_only::blind_registers(stage, SECRETS[1]).unwrap());
+    let sketch = Sketch { decay_rate: 12.0, size: 1_000_000, sampling_width: 1.0 };
+    let measurement = reach_only::Measurement { sketch, reach_baseline: None, noise: Some(&noise) };
+    let figures = measured.run("reach", "two", |stage| {
+        let Stage { inputs, work, sort_memory, .. } = stage;
+        reach_only::estimate_reach(inputs, work, SECRETS[2], &measurement, folder.path(), *sort_memory).unwrap()
+    });
+    assert!(figures.active >= registers / 2);
+    measured.peaks
+}
+
 #[test]
 fn no_stage_takes_more_memory_for_more_registers() {
     let _alone = ALONE.lock();
-    let (few, many) = (whole_measurement(FEW), whole_measurement(MANY));
-    println!("{few:?}\n{many:?}");
-    for (name, peak) in many {
-        assert!(peak <= few[name] + GROWTH, "{name}: {} bytes of heap, then {peak}", few[name]);
+    for measurement in [whole_measurement, whole_reach_only_measurement] {
+        let (few, many) = (measurement(FEW), measurement(MANY));
+        println!("{few:?}\n{many:?}");
+        for (name, peak) in many {
+            assert!(peak <= few[name] + GROWTH, "{name}: {} bytes of heap, then {peak}", few[name]);
+        }
     }
 }
 

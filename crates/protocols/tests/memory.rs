@@ -1,9 +1,11 @@
 //! Stages whose records do not fit the memory for sorting give the same bytes.
 
 use p256_batch::{Column, FixedBase, POINT_SIZE, Scalars, SecretScalar};
+use protocols::estimator::Sketch;
 use protocols::llv2::{REGISTER_SIZE, join_registers, setup};
 use protocols::progress::Progress;
 use protocols::randomness::Randomness;
+use protocols::reach_only::{Measurement, estimate_reach};
 use protocols::stage::Stage;
 use protocols::work::Work;
 use std::path::{Path, PathBuf};
@@ -56,5 +58,24 @@ fn the_join_finds_the_same_groups_with_little_memory() {
     for (sketches, groups) in [(1, 33), (2, 66)] {
         assert_eq!(with_memory(folder.path(), 1 << 20, run(sketches)).0, groups);
         assert_eq!(with_memory(folder.path(), 3_000, run(sketches)).0, groups);
+    }
+}
+
+#[test]
+fn the_reach_only_protocol_counts_alike_with_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut blob = registers(99);
+    let zero = [1, 77].map(|secret| protocols::keys::public_element(&[secret]).unwrap());
+    blob.extend(zero.as_flattened());
+    std::fs::write(folder.path().join("input"), blob).unwrap();
+    let sketch = Sketch { decay_rate: 12.0, size: 1_000_000, sampling_width: 1.0 };
+    let measurement = Measurement { sketch, reach_baseline: None, noise: None };
+    let run = |stage: &Stage<'_>| {
+        std::fs::write(&stage.output, "").unwrap(); // this stage writes nothing itself
+        let Stage { inputs, work, sort_memory, .. } = stage;
+        estimate_reach(inputs, work, &[77], &measurement, folder.path(), *sort_memory).unwrap().distinct
+    };
+    for sort_memory in [1 << 20, 1_000] {
+        assert_eq!(with_memory(folder.path(), sort_memory, run).0, 3 * 99 - 33);
     }
 }

@@ -9,6 +9,7 @@ use crate::files::Input;
 use p256_batch::{Column, POINT_SIZE, Point, Points, Scalars, SecretScalar, hash_to_curve_vartime};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 const BLOB: &str = "blob of registers and excessive noise";
 /// A count that may be larger is not looked for: that would take seconds.
@@ -57,8 +58,8 @@ pub fn decode_count_vartime(point: Point, most: u64) -> Result<Option<u64>> {
     let mut baby_steps = HashMap::with_capacity(kept as usize);
     for first in (1..=kept).step_by(BATCH as usize) {
         let steps = multiples(multiple(unit(), first), unit(), BATCH.min(kept + 1 - first));
-        for (steps_to, encoding) in (first..).zip(encoded(&steps).0) {
-            baby_steps.insert(abscissa(&encoding), (steps_to, encoding[0]));
+        for (steps, encoding) in (first..).zip(encoded(&steps).0.iter()) {
+            baby_steps.insert(abscissa(encoding), (steps, encoding[0]));
         }
     }
     let giant_step = multiple(unit(), giant).negated();
@@ -66,8 +67,8 @@ pub fn decode_count_vartime(point: Point, most: u64) -> Result<Option<u64>> {
     for first in (0..giants).step_by(BATCH as usize) {
         let from = point.plus(multiple(giant_step, first));
         let (encodings, infinity) = encoded(&multiples(from, giant_step, BATCH.min(giants - first)));
-        let found = (first..).zip(encodings).find_map(|(giants, encoding)| {
-            let (steps, sign) = baby_steps.get(&abscissa(&encoding))?;
+        let found = (first..).zip(encodings.iter()).find_map(|(giants, encoding)| {
+            let (steps, sign) = baby_steps.get(&abscissa(encoding))?;
             let steps = if *sign == encoding[0] { *steps as i64 } else { -(*steps as i64) };
             (giants * giant).checked_add_signed(steps)
         });
@@ -104,8 +105,8 @@ fn multiples(first: Point, step: Point, count: u64) -> Points {
 }
 
 /// The points' encodings up to the first at infinity, and its position.
-fn encoded(points: &Points) -> (Vec<[u8; POINT_SIZE]>, Option<usize>) {
-    let mut encodings = vec![[0; POINT_SIZE]; points.len()];
+fn encoded(points: &Points) -> (Zeroizing<Vec<[u8; POINT_SIZE]>>, Option<usize>) {
+    let mut encodings = Zeroizing::new(vec![[0; POINT_SIZE]; points.len()]);
     let column = Column { stride: POINT_SIZE, offset: 0 };
     match points.encode_into(encodings.as_flattened_mut(), column) {
         Ok(()) => (encodings, None),
@@ -118,4 +119,46 @@ fn encoded(points: &Points) -> (Vec<[u8; POINT_SIZE]>, Option<usize>) {
 
 fn abscissa(encoding: &[u8; POINT_SIZE]) -> [u8; POINT_SIZE - 1] {
     encoding[1..].try_into().expect("all but the first byte")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_up_to_the_most_is_found_and_none_beyond() {
+        for most in [0, 1, 2, 3, 7, 8, 72, 200] {
+            for count in 0..most + 5 {
+                let found = decode_count_vartime(multiple(unit(), count), most).unwrap();
+                assert_eq!(found, Some(count).filter(|count| *count <= most), "{count} of {most}");
+            }
+            assert_eq!(decode_count_vartime(unit().negated(), most).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn counts_are_found_where_batches_and_kept_multiples_end() {
+        let most = 2 * MOST_KEPT * MOST_KEPT; // as many multiples are kept as ever
+        let giant = 2 * MOST_KEPT + 1;
+        let edges = [1, BATCH, giant * BATCH, most];
+        for count in edges.into_iter().flat_map(|edge| [edge - 1, edge, edge + 1]).filter(|count| *count <= most) {
+            assert_eq!(decode_count_vartime(multiple(unit(), count), most).unwrap(), Some(count));
+        }
+    }
+
+    #[test]
+    fn a_search_that_would_take_too_long_is_refused() {
+        assert!(decode_count_vartime(unit(), MOST + 1).is_err());
+    }
+
+    #[test]
+    fn multiples_are_those_of_repeated_addition() {
+        for count in [1, 2, 3, 5, 64, 100] {
+            let found = multiples(unit(), unit(), count);
+            assert_eq!(found.len() as u64, count);
+            for (position, factor) in (1..=count).enumerate() {
+                assert_eq!(found.get(position).encode().unwrap(), multiple(unit(), factor).encode().unwrap());
+            }
+        }
+    }
 }
