@@ -25,7 +25,7 @@ _BATCH_ROWS = 65_536
 
 
 def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """For each row its number, which `place` tells people, and the text of these columns; a missing value is empty text.
+    """For each row its number (see `place`) and the text of these columns; a missing value is empty text.
 
     ConfigurationError if the file cannot be read, is empty, lacks a column or has a broken line.
     """
