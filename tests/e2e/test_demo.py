@@ -68,6 +68,17 @@ def test_the_reach_only_demo_shows_the_reach_beside_the_exact_one_and_its_one_ex
     assert "times seen" not in text
 
 
+def test_share_shuffle_counts_over_ten_million_people_within_a_minute() -> None:
+    command = [sys.executable, "-m", "gristmill", "demo", "--protocol", "hmss"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (line,) = [line for line in ran.stdout.splitlines() if line.startswith("reach ")]
+    measured, low, high, exact = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", line)[:4])
+    assert (exact, low < measured < high) == (2_048, True)
+    assert measured == pytest.approx(exact, abs=3 * (high - low))
+    assert "the airports sent 30.0 MB of shares" in " ".join(ran.stdout.split())
+
+
 def test_a_failure_says_what_failed_the_cure_and_where_the_logs_are(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir(mode=0o700)
     (tmp_path / "keys" / "file").write_text("in the way")
