@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from conformance.blobs.forwarded_storage import StorageServer
+from gristmill import _native as native
 from gristmill.mill import llv2, runner
 from gristmill.trust.signatures import SignedMessage
 from mill import wires
@@ -499,3 +500,47 @@ def test_an_impossible_result_is_not_handed_in(
     world.run(claimed)
     assert world.journal.writes() == ["FailComputationParticipant", "FinishComputation"]
     assert claimed.computation_details.ending_state == ComputationDetails.FAILED
+
+
+def blinded(world: World, keys: Keys, indexes: list[int]) -> bytes:
+    """Registers without noise on their way through the ring, as the aggregator gets them back."""
+    common: dict[str, Any] = {"randomness": native.Randomness.operating_system(), "threads": 1}
+    sketch, message = (world.directory / name for name in ("sketch", "message"))
+    native.encrypt_reach_only_sketch(
+        indexes, output=str(sketch), public_key=keys.combined, progress=native.Progress(), **common
+    )
+    native.reach_only_setup(
+        own=[str(sketch)],
+        received=[],
+        output=str(message),
+        public_key=keys.combined,
+        noise=None,
+        progress=native.Progress(),
+        **common,
+    )
+    for duchy in ("worker1", "worker2"):
+        sent = message.rename(world.directory / duchy)
+        native.reach_only_blind_registers(
+            inputs=[str(sent)],
+            output=str(message),
+            secret_key=keys.pairs[duchy][0],
+            progress=native.Progress(),
+            **common,
+        )
+    return message.read_bytes()
+
+
+@AT_THE_AGGREGATOR
+@pytest.mark.parametrize("wire", [REACH_ONLY])
+def test_a_reach_that_was_lost_beside_its_mark_is_found_again_from_the_same_input(world: World, keys: Keys) -> None:
+    claimed = last_stage(world, keys, {})
+    world.wire.details(claimed).ClearField("reach_estimate")
+    world.wire.details(claimed).parameters.noise.ClearField("reach_noise_config")
+    world.put("computations/in/0", blinded(world, keys, [3, 5, 8, 13]))
+    world.run(claimed)
+    (handed_in,) = world.journal.of("SetComputationResult")
+    signed, result = SignedMessage(), Measurement.Result()
+    signed.ParseFromString(keys.consumer.decrypt(handed_in.encrypted_result).expose())
+    assert signed.message.Unpack(result)
+    assert result.reach.value == native.estimate_reach(decay_rate=12.0, size=1000, active=4, sampling_width=1.0)
+    assert world.journal.writes() == ["UpdateComputationDetails", "SetComputationResult", "FinishComputation"]
