@@ -56,16 +56,17 @@ def test_noise_larger_than_the_reach_says_that_nothing_is_known() -> None:
     ("width", "epsilon", "counts"),
     [
         (1.0, 1.0, {1: 500, 2: 300, 3: 150, 4: 40, 5: 10}),
-        (1.0, 1.0, {1: 900, 2: 90, 3: 9}),
+        (1.0, 1.0, {1: 900, 2: 90, 3: 9, 4: 0, 5: 0}),
         (0.3, 3.0, {1: 1500, 2: 900, 3: 300, 4: 200, 5: 100}),
+        (1.0, 1.0, {1: 500, 20: 500}),
     ],
-    ids=["all buckets", "buckets that noise hides", "sampled"],
+    ids=["all buckets", "buckets that noise hides", "sampled", "a last one that empty ones take from"],
 )
 def test_nineteen_of_twenty_intervals_hold_the_exact_value(
     width: float, epsilon: float, counts: dict[int, int]
 ) -> None:
     """By the aggregator's own arithmetic (share-shuffle specification, section 8.1) over a simulated noise."""
-    rounds, top, population = 400, 5, 10_000
+    rounds, top, population = 300, max(counts), 10_000
     noise, random = gaussian(epsilon), Random(7)
     sample, reach = Sample(int(population * width), width), sum(counts.values())
     people = [*(times for times, count in counts.items() for _ in range(count)), *[0] * (population - reach)]
