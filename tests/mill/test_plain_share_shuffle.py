@@ -205,6 +205,25 @@ def test_a_peer_that_has_not_recorded_its_move_yet_fails_nothing(ring: Ring, mon
     assert ring.stages() == [9, 9, 9]
 
 
+def test_a_setup_phase_that_is_repeated_after_a_lost_answer_sends_nothing_again(ring: Ring) -> None:
+    """worker1's send timed out although worker2 had taken it (#2944): worker2 is past its wait, which is asked first."""
+    ring.run()
+    start(ring)
+    ring.run("worker1")
+    (received,) = (ring.worlds["worker2"].blobs / "computations" / "received").rglob("0")
+    written = received.stat().st_mtime_ns
+    first = ring.tokens["worker1"]
+    first.computation_stage.CopyFrom(SHARE_SHUFFLE.stage(4))
+    del first.blobs[:]
+    first.attempt = 0
+    ring.worlds["worker1"].internal.add(first, queued=True)
+    ring.run("worker1")
+    assert ring.stages() == [5, 4, 6]
+    assert received.stat().st_mtime_ns == written
+    ring.run()
+    assert ring.stages() == [9, 9, 9]
+
+
 def test_a_revoked_certificate_fails_the_computation_with_that_reason(ring: Ring) -> None:
     ring.kingdom.revoked = "edp2"
     ring.run()
