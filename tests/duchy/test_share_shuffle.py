@@ -314,7 +314,7 @@ async def test_a_kingdom_that_speaks_of_confirmation_contradicts_itself(first: D
 
 
 async def test_a_seed_that_comes_before_this_duchy_waits_is_kept(first: Duchy, kingdom: Kingdom) -> None:
-    """worker2 may be through its setup before worker1 has recorded that it waits: no reason to fail (#2943)."""
+    """worker2 may be through its setup before worker1 has recorded that it waits: no reason to fail."""
     await advance_share(first, Stage.WAIT_TO_START.value)
     early = await refusal(send(first, "worker2", peer_message(TWO)))
     assert early.code() is grpc.StatusCode.ABORTED
@@ -328,7 +328,7 @@ async def test_a_seed_that_comes_before_this_duchy_waits_is_kept(first: Duchy, k
 
 
 async def test_a_repeated_message_overwrites_nothing(first: Duchy, kingdom: Kingdom) -> None:
-    """Nor does the late repeat of one whose answer was lost: what was recorded stays as it is (#1700, #3322)."""
+    """Nor does the late repeat of one whose answer was lost: what was recorded stays as it is."""
     kingdom.say(share_computation(Computation.PENDING_COMPUTATION))
     await advance_share(first, Stage.WAIT_TO_START.value)
     await in_share_stage(first, Stage.SETUP_PHASE.value)

@@ -188,7 +188,7 @@ def test_three_mills_count_exactly_and_leave_nothing_unrecorded_behind(ring: Rin
 
 
 def test_a_peer_that_has_not_recorded_its_move_yet_fails_nothing(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
-    """worker2 is through while worker1 is in its setup phase still (#2943): it is put back, and goes on later."""
+    """worker2 is through while worker1 is in its setup phase still: it is put back, and goes on later."""
     monkeypatch.setattr(runner, "UNRENEWED_WINDOW", timedelta(seconds=0.5))
     ring.run()
     start(ring)
@@ -206,7 +206,7 @@ def test_a_peer_that_has_not_recorded_its_move_yet_fails_nothing(ring: Ring, mon
 
 
 def test_a_setup_phase_that_is_repeated_after_a_lost_answer_sends_nothing_again(ring: Ring) -> None:
-    """worker1's send timed out although worker2 had taken it (#2944): worker2 is past its wait, which is asked first."""
+    """worker1's send timed out although worker2 had taken it: worker2 is past its wait, which is asked first."""
     ring.run()
     start(ring)
     ring.run("worker1")
