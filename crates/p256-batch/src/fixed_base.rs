@@ -66,22 +66,22 @@ fn tables<K: Kernel>(base: ProjectivePoint) -> Box<dyn Multiplier> {
     let positions = 256usize.div_ceil(K::WINDOW);
     let bases = std::iter::successors(Some(base), |base| Some((0..K::WINDOW).fold(*base, |point, _| point.double())));
     let bases = Points::from_iter(bases.take(positions).map(Point));
-    let entries = 1 << (K::WINDOW - 1);
-    let (mut x, mut y) = (vec![Element::ZERO; positions], vec![Element::ZERO; positions]);
-    let mut rows: Vec<[Vec<Element>; 2]> = vec![[Vec::with_capacity(entries), Vec::with_capacity(entries)]; positions];
     let scratch = &mut Scratch::<K>::new();
-    let mut multiple = bases.batch::<K>();
-    let mut twice = multiple.clone();
-    twice.double(scratch);
-    for number in 0..entries {
-        if number > 0 {
-            multiple.add(&twice, scratch).expect("small multiples of a point are all different");
-        }
-        multiple.store(&mut x, &mut y);
-        for (row, (x, y)) in rows.iter_mut().zip(x.iter().zip(&y)) {
-            row[0].push(*x);
-            row[1].push(*y);
-        }
+    // One times every base; then 1 and 3; 1, 3, 5 and 7; and so on: the step between them doubles as their number does.
+    let mut multiples = bases.batch::<K>();
+    let mut step = multiples.clone();
+    step.double(scratch);
+    let one = multiples.len();
+    for _ in 1..K::WINDOW {
+        let mut more = multiples.clone();
+        let steps = Batch::concat(&vec![step.clone(); multiples.len() / one]);
+        more.add(&steps, scratch).expect("small multiples of a point are all different");
+        multiples = Batch::concat(&[multiples, more]);
+        step.double(scratch);
     }
-    Box::new(Tables::<K>(rows.iter().map(|[x, y]| K::table(x, y)).collect()))
+    let lanes = one * K::LANES;
+    let (mut x, mut y) = (vec![Element::ZERO; lanes << (K::WINDOW - 1)], vec![Element::ZERO; lanes << (K::WINDOW - 1)]);
+    multiples.store(&mut x, &mut y);
+    let of = |values: &[Element], base| values.iter().skip(base).step_by(lanes).copied().collect::<Vec<_>>();
+    Box::new(Tables::<K>((0..positions).map(|base| K::table(&of(&x, base), &of(&y, base))).collect()))
 }
