@@ -9,6 +9,7 @@ use protocols::noise::{Mechanism, Privacy, RegisterNoise};
 use protocols::progress::Progress;
 use protocols::randomness::Randomness;
 use protocols::reach_only;
+use protocols::share_shuffle;
 use protocols::stage::Stage;
 use protocols::work::Work;
 use std::path::Path;
@@ -86,6 +87,27 @@ pub fn reach_only_blob(bytes: &[u8]) {
         std::fs::write(&stage.output, "").unwrap(); // this stage writes nothing itself
         Ok(())
     });
+}
+
+/// A share of a data provider, in the shuffle phase; and what a worker sends, in the aggregation phase.
+pub fn share_vector(bytes: &[u8]) {
+    for modulus in [5, 251, 65_537] {
+        let parameters = share_shuffle::Parameters::new(true, 2, modulus, "NONE", None, None).unwrap();
+        for register_count in [1, 5] {
+            run(bytes, |stage| {
+                let shares = share_shuffle::Shares { files: stage.inputs, seeds: &[], register_count };
+                let (seed, first) = ([7; share_shuffle::SEED_SIZE], share_shuffle::Order::First);
+                let (output, randomness) = (&stage.output, stage.randomness);
+                share_shuffle::shuffle_phase(&parameters, &shares, output, &seed, first, randomness, &stage.work)
+            });
+        }
+        run(bytes, |stage| {
+            let inputs = [stage.inputs[0].clone(), stage.inputs[0].clone()];
+            share_shuffle::aggregate(&parameters, &inputs, 2, 1.0, &stage.work)?;
+            std::fs::write(&stage.output, "").unwrap(); // this stage writes nothing itself
+            Ok(())
+        });
+    }
 }
 
 /// Elements of public keys: one, and two to be combined.

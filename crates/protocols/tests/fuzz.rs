@@ -35,6 +35,24 @@ fn anything(most: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..most)
 }
 
+/// Messages of which most are whole: packed parts, single numbers, other fields; now and then cut short.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let number =
+        prop_oneof![4 => (0u8..5).prop_map(|small| vec![small]), 1 => Just(vec![0xff, 0x01]), 1 => anything(4)];
+    let packed = prop::collection::vec(number.clone(), 0..70).prop_map(|numbers| {
+        let numbers = numbers.concat();
+        [&[0x0a, (numbers.len() & 0x7f) as u8][..], &numbers].concat()
+    });
+    let single = number.prop_map(|number| [&[0x08][..], &number].concat());
+    let other = prop_oneof![Just(vec![0x10, 5]), Just(vec![0x1a, 2, 9, 9]), Just(vec![0x2d, 1, 2, 3, 4]), anything(5)];
+    let fields = prop::collection::vec(prop_oneof![8 => packed, 3 => single, 2 => other], 0..6);
+    (fields, 0usize..8).prop_map(|(fields, cut)| {
+        let mut bytes = fields.concat();
+        bytes.truncate(if cut == 0 { bytes.len() / 2 } else { bytes.len() });
+        bytes
+    })
+}
+
 fn element() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![anything(70), point(), (point(), point()).prop_map(|(one, other)| [one, other].concat())]
 }
@@ -70,6 +88,11 @@ proptest! {
     #[test]
     fn a_reach_only_blob_is_taken_or_refused(bytes in prop_oneof![anything(400), records(CIPHERTEXT_SIZE)]) {
         parsers::reach_only_blob(&bytes);
+    }
+
+    #[test]
+    fn a_share_vector_is_taken_or_refused(bytes in prop_oneof![anything(300), message()]) {
+        parsers::share_vector(&bytes);
     }
 
     #[test]

@@ -6,11 +6,14 @@ use super::parameters::Parameters;
 use super::with_entry;
 use crate::error::{Error, Result, invalid, require};
 use crate::work::Work;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Entries of each share that are read at once.
 const BLOCK: usize = 1 << 18;
+/// Entries that one thread counts at once.
+const CHUNK: usize = 1 << 16;
 const MAXIMUM_FREQUENCY: i64 = 1 << 20;
 
 /// What the aggregator finds.
@@ -28,7 +31,6 @@ pub struct ShareFigures {
 }
 
 /// How often each value occurs.
-#[derive(Default)]
 struct Histogram {
     /// Of 0, 1, ..., up to the maximum frequency.
     low: Vec<u64>,
@@ -81,7 +83,7 @@ fn count<E: Entry>(
     maximum_frequency: usize,
     work: &Work<'_>,
 ) -> Result<Histogram> {
-    let mut histogram = Histogram { low: vec![0; maximum_frequency], ..Histogram::default() };
+    let mut histogram = Histogram::of::<E>(&[], parameters, maximum_frequency);
     let [first, second] = readers;
     let fetch = || {
         let (one, other) = rayon::join(|| first.read::<E>(BLOCK), || second.read::<E>(BLOCK));
@@ -90,8 +92,13 @@ fn count<E: Entry>(
         Ok((!one.is_empty()).then_some((one, other)))
     };
     let add = |(mut sum, other): (Entries<E>, Entries<E>)| {
-        E::apply(Operation::Add, &mut sum, &other, parameters.modulus);
-        histogram.add(&sum, parameters);
+        let chunks = sum.par_chunks_mut(CHUNK).zip(other.par_chunks(CHUNK));
+        let counted = chunks.map(|(sum, other)| {
+            E::apply(Operation::Add, sum, other, parameters.modulus);
+            Histogram::of(sum, parameters, maximum_frequency)
+        });
+        let counted: Vec<_> = counted.collect();
+        counted.iter().for_each(|some| histogram.add(some));
         work.advance(sum.len() as u64)
     };
     work.pipeline(fetch, add, Ok)?;
@@ -105,17 +112,26 @@ fn count<E: Entry>(
 }
 
 impl Histogram {
-    fn add<E: Entry>(&mut self, values: &[E], parameters: &Parameters) {
-        for value in values {
-            let value = value.value();
-            if let Some(bucket) = self.low.get_mut(value as usize) {
-                *bucket += 1;
+    fn of<E: Entry>(values: &[E], parameters: &Parameters, maximum_frequency: usize) -> Self {
+        let mut low = vec![0; maximum_frequency];
+        let (mut zeros, mut impossible) = (0, 0);
+        let possible = 0..=parameters.maximum_combined_frequency;
+        let padding = parameters.modulus.value() - 1;
+        E::tally_vartime(values, |value, times| {
+            if let Some(bucket) = low.get_mut(value as usize) {
+                *bucket += times;
             }
-            self.zeros += u64::from(value == 0);
-            let padding = value == parameters.modulus.value() - 1;
-            self.impossible += u64::from(value > parameters.maximum_combined_frequency && !padding);
-        }
-        self.entries += values.len() as u64;
+            zeros += if value == 0 { times } else { 0 };
+            impossible += if possible.contains(&value) || value == padding { 0 } else { times };
+        });
+        Self { low, zeros, impossible, entries: values.len() as u64 }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.low.iter_mut().zip(&other.low).for_each(|(sum, more)| *sum += more);
+        self.zeros += other.zeros;
+        self.impossible += other.impossible;
+        self.entries += other.entries;
     }
 }
 

@@ -1,7 +1,7 @@
 //! A data provider's frequency vector and its share (sections 3.2, 3.3 and 5.1).
 
-use super::entries::{Entries, Entry, Operation};
-use super::generator::{Generator, zeroed};
+use super::entries::{Entries, Entry, Operation, zeroed};
+use super::generator::Generator;
 use super::packed::{self, Message};
 use super::parameters::Modulus;
 use super::population::VidIndex;

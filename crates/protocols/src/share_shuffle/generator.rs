@@ -1,7 +1,7 @@
 //! The pseudo-random generator: AES-256 in counter mode, and uniform values made of it (section 4).
 
-use super::entries::{Entries, Entry, Operation};
-use super::kernel::{self, Cipher};
+use super::entries::{Entries, Entry, Operation, zeroed};
+use super::kernel::{BLOCK, CHOICE, Cipher};
 use super::parameters::Modulus;
 use crate::error::{Result, require};
 use crate::work::Work;
@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 pub const SEED_SIZE: usize = 48;
 /// Values that a thread tries to draw at once: they and their bytes stay in its cache.
 const CHUNK: usize = 1 << 16;
-const BLOCK: usize = 16;
 
 /// A keystream that can be read anywhere.
 pub(super) struct Keystream {
@@ -26,7 +25,7 @@ impl Keystream {
         let (key, counter) = seed.split_at(32);
         let key = Zeroizing::new(<[u8; 32]>::try_from(key).expect("32 bytes"));
         let counter = Zeroizing::new(u128::from_be_bytes(counter.try_into().expect("16 bytes")));
-        Ok(Self { cipher: Cipher::new(&key), counter })
+        Ok(Self { cipher: Cipher::new(*CHOICE, &key), counter })
     }
 
     /// The bytes from `position` on.
@@ -58,7 +57,7 @@ pub struct Generator {
 
 /// What one thread draws at once.
 struct Slot<E: Entry> {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Entries<u8>,
     values: Entries<E>,
     count: usize,
 }
@@ -142,7 +141,7 @@ impl Generator {
                     let count = (groups - first).min(chunk as u64) as usize;
                     let bytes = &mut slot.bytes[..count * width];
                     keystream.fill(position + first * width as u64, bytes);
-                    slot.count = kernel::accept(bytes, width, mask, q, &mut slot.values);
+                    slot.count = E::accept(*CHOICE, bytes, width, mask, q, &mut slot.values);
                 };
                 slots.par_iter_mut().enumerate().for_each(draw);
                 let taken = groups.min((slots.len() * chunk) as u64);
@@ -191,17 +190,13 @@ fn applied<'a, E: Entry>(
 
 impl<E: Entry> Slot<E> {
     fn drop_zeros(&mut self) {
+        let values = &mut self.values[..self.count];
         let mut kept = 0;
-        for at in 0..self.count {
-            let value = self.values[at];
-            self.values[kept] = value;
+        for at in 0..values.len() {
+            let value = values[at];
+            values[kept] = value;
             kept += usize::from(value != E::default());
         }
         self.count = kept;
     }
-}
-
-/// A vector of zeros.
-pub(super) fn zeroed<E: Entry>(count: usize) -> Entries<E> {
-    Zeroizing::new(vec![E::default(); count])
 }

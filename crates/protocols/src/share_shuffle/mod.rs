@@ -21,7 +21,7 @@ pub use entries::{Entries, Entry, Operation};
 pub use frequency_vector::{FrequencyVector, SamplingRange};
 pub use generator::{Generator, SEED_SIZE};
 pub use kernel::CHOICE;
-pub use packed::{Message, PackedReader};
+pub use packed::{Message, PackedReader, write};
 pub use parameters::{Modulus, Order, Parameters};
 pub use population::VidIndex;
 pub use shuffle::shuffle_vartime;

@@ -3,7 +3,7 @@
 //! Everything that the wire format allows is read: several packed parts, numbers one by one, other fields, which are skipped.
 //! A message may be of any length; the libraries of protocol buffers refuse those of 2 GiB and more.
 
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, Entry, zeroed};
 use super::parameters::Modulus;
 use crate::error::{Error, Result, invalid};
 use crate::files::Output;
@@ -11,7 +11,6 @@ use crate::work::Work;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 const BUFFER: usize = 1 << 18;
 /// Entries that are written at once.
@@ -44,7 +43,7 @@ pub struct PackedReader {
     file: File,
     message: Message,
     modulus: Modulus,
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Entries<u8>,
     start: usize,
     end: usize,
     /// Bytes of the packed part that are still to come.
@@ -59,7 +58,7 @@ impl PackedReader {
     /// Opens a file of one message.
     pub fn open(path: &Path, message: Message, modulus: Modulus) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::file(path, error))?;
-        let buffer = Zeroizing::new(vec![0; BUFFER]);
+        let buffer = zeroed(BUFFER);
         let (path, start, end, packed, skipped) = (path.to_owned(), 0, 0, 0, 0);
         Ok(Self { path, file, message, modulus, buffer, start, end, packed, skipped, entries: 0, register_count: 0 })
     }
@@ -81,7 +80,7 @@ impl PackedReader {
 
     /// The next entries, at most so many; none at the end of the message. Refuses what is not less than the modulus.
     pub fn read<E: Entry>(&mut self, most: usize) -> Result<Entries<E>> {
-        let mut entries = Zeroizing::new(Vec::with_capacity(most));
+        let mut entries = Entries::with_capacity(most);
         while entries.len() < most {
             if self.skipped > 0 {
                 self.fill(1)?;
@@ -219,10 +218,15 @@ fn decode<E: Entry>(bytes: &[u8], entries: &mut Vec<E>, most: usize, modulus: u3
         if let Some(step) = rest.first_chunk::<STEP>()
             && most - entries.len() >= STEP
         {
-            let one_byte_each = step.iter().fold(0, |all, byte| all | byte) < 0x80;
-            if one_byte_each && step.iter().all(|byte| u32::from(*byte) < modulus) {
-                entries.extend(step.iter().map(|byte| E::new(u32::from(*byte))));
+            let largest = step.iter().fold(0, |largest: u8, byte| largest.max(*byte));
+            if u32::from(largest) < modulus.min(0x80) {
+                entries.extend(step.iter().map(|byte| E::new(u32::from(*byte)))); // a byte each
                 at += STEP;
+                continue;
+            }
+            let taken = decode_step(step, entries, modulus);
+            at += taken;
+            if taken > 0 {
                 continue;
             }
         }
@@ -236,6 +240,29 @@ fn decode<E: Entry>(bytes: &[u8], entries: &mut Vec<E>, most: usize, modulus: u3
     Some(at)
 }
 
+/// Appends the numbers that lie whole in these bytes; the bytes taken. Takes none, and appends nothing, where something may be wrong.
+/// Branches on no byte: numbers of one and of two bytes follow each other at random.
+fn decode_step<E: Entry>(bytes: &[u8; STEP], entries: &mut Vec<E>, modulus: u32) -> usize {
+    let before = entries.len();
+    entries.resize(before + STEP, E::default());
+    let target = &mut entries[before..];
+    let (mut value, mut shift, mut count) = (0u64, 0u32, 0);
+    let (mut largest, mut longest) = (0, 0);
+    for byte in bytes {
+        value |= u64::from(byte & 0x7f) << shift;
+        target[count] = E::new(value as u32);
+        let ends = *byte < 0x80;
+        largest = largest.max(if ends { value } else { 0 });
+        longest = longest.max(shift);
+        count += usize::from(ends);
+        value = if ends { 0 } else { value };
+        shift = if ends { 0 } else { (shift + 7) % 64 };
+    }
+    let sound = largest < u64::from(modulus) && longest < 35;
+    entries.truncate(before + if sound { count } else { 0 });
+    if sound { STEP - shift as usize / 7 } else { 0 }
+}
+
 /// Writes a message to a new file.
 pub fn write<E: Entry>(
     path: &Path,
@@ -245,14 +272,12 @@ pub fn write<E: Entry>(
     work: &Work<'_>,
 ) -> Result<()> {
     let mut output = Output::create(path)?;
-    let length: u64 = entries.iter().map(|entry| varint_length(entry.value())).sum();
-    let mut bytes = Zeroizing::new(Vec::with_capacity(5 * BLOCK));
+    let length = entries.chunks(BLOCK).map(E::varint_bytes).sum();
+    let mut bytes = Entries::with_capacity(5 * BLOCK);
     append_varint(&mut bytes, u64::from(message.entries << 3 | LENGTH));
     append_varint(&mut bytes, length);
     for block in entries.chunks(BLOCK) {
-        for entry in block {
-            append_varint(&mut bytes, u64::from(entry.value()));
-        }
+        E::append_varints(block, &mut bytes);
         output.write(&bytes)?;
         bytes.clear();
         work.advance(0)?;
@@ -265,11 +290,7 @@ pub fn write<E: Entry>(
     output.finish()
 }
 
-fn varint_length(value: u32) -> u64 {
-    u64::from((value | 1).ilog2() / 7 + 1)
-}
-
-fn append_varint(bytes: &mut Vec<u8>, value: u64) {
+pub(super) fn append_varint(bytes: &mut Vec<u8>, value: u64) {
     let mut rest = value;
     while rest >= 0x80 {
         bytes.push(rest as u8 | 0x80);

@@ -1,7 +1,7 @@
 //! The shuffle phase of a worker (section 7).
 
-use super::entries::{Entry, Operation};
-use super::generator::{Generator, SEED_SIZE, zeroed};
+use super::entries::{Entry, Operation, zeroed};
+use super::generator::{Generator, SEED_SIZE};
 use super::packed::{self, Message, PackedReader};
 use super::parameters::{Order, Parameters};
 use super::{noise, shuffle_vartime, with_entry};
