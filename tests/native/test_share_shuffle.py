@@ -408,7 +408,7 @@ def aggregated(folder: Path, inputs: list[tuple[list[int], int]], **changed: Any
     [{"maximum_frequency": 0}, {"sampling_width": 0.0}, {"sampling_width": 1.5}, {"sampling_width": float("nan")}],
 )
 def test_a_measurement_that_is_none_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(native.InvalidArgument, match="maximum frequency|sampling width"):
+    with pytest.raises(native.InvalidArgument, match=r"maximum frequency|sampling width"):
         aggregated(tmp_path, [([1, 2], 2)] * 2, **changed)
 
 
@@ -454,7 +454,7 @@ def test_events_outside_are_counted_or_strictly_refused_without_naming_the_vid()
 def test_a_frequency_that_is_not_less_than_the_modulus_has_no_share(tmp_path: Path) -> None:
     vector = shares.native_frequency_vector([0, 7])
     settings: dict[str, Any] = {"output": str(tmp_path / "share"), "seed": SEED, "threads": 1}
-    with pytest.raises(native.InvalidArgument, match="entry 1 .* not less than the ring modulus 7"):
+    with pytest.raises(native.InvalidArgument, match=r"entry 1 .* not less than the ring modulus 7"):
         vector.share(ring_modulus=7, maximum=255, progress=native.Progress(), **settings)
     assert vector.share(ring_modulus=7, maximum=6, progress=native.Progress(), **settings) == 2
 
