@@ -6,8 +6,8 @@ Neither `block` (records a block) nor `threads` nor `sort_memory` (bytes of reco
 spilled beside the output) changes the bytes that a stage writes. All long work releases the interpreter's lock.
 
 Raises InvalidArgument for input that is wrong and stays wrong, InternalError for what cannot happen with honest input,
-Cancelled after Progress.cancel(), OSError for files. It cannot be imported (ImportError) if GRISTMILL_P256_KERNEL names
-arithmetic that there is not, or that the processor does not have.
+Cancelled after Progress.cancel(), OSError for files. It cannot be imported (ImportError) if GRISTMILL_P256_KERNEL or
+GRISTMILL_AES_KERNEL names arithmetic that there is not, or that the processor does not have.
 """
 
 from collections.abc import Sequence
@@ -41,6 +41,7 @@ __all__ = [
     "hash_all_to_curve",
     "hash_to_curve",
     "hmss_aggregate",
+    "hmss_check_share",
     "hmss_register_count",
     "hmss_shuffle",
     "llv2_blind_registers",
@@ -467,6 +468,12 @@ def hmss_shuffle(
     with an entry that is not less than the modulus, is InvalidArgument that names the file.
 
     Returns the entries written.
+    """
+
+def hmss_check_share(share: str, *, register_count: int, ring_modulus: int, threads: int, progress: Progress) -> None:
+    """Reads a file of a FrequencyVector as the shuffle phase would, and refuses what that would refuse.
+
+    Raises InvalidArgument for another length, an entry that is not less than the modulus, or what is no message.
     """
 
 @final

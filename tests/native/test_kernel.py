@@ -10,8 +10,8 @@ import sys
 import pytest
 
 
-def run(kernel: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"GRISTMILL_P256_KERNEL": kernel}
+def run(kernel: str, *arguments: str, variable: str = "GRISTMILL_P256_KERNEL") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {variable: kernel}
     return subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -23,6 +23,12 @@ def test_the_native_core_is_not_imported_for_a_kernel_that_there_is_not(kernel: 
     message = f'ImportError: GRISTMILL_P256_KERNEL is "{kernel}", which is no kernel: portable, avx2 or avx512 is one'
     assert done.returncode == 1
     assert message in done.stderr
+
+
+def test_nor_for_loops_of_share_shuffle_that_there_are_not() -> None:
+    done = run("AES", "-c", "import gristmill._native", variable="GRISTMILL_AES_KERNEL")
+    assert done.returncode == 1
+    assert 'GRISTMILL_AES_KERNEL is "AES", which is no kernel: portable, aesni or vaes is one' in done.stderr
 
 
 @pytest.mark.parametrize("kernel", ["", "portable"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from gristmill import _native as native
-from gristmill.bench import stages
+from gristmill.bench import share_shuffle, stages
 from gristmill.bench.protocols import calls
 from gristmill.bench.stages import Call, Size
 from gristmill.bench.timing import REGISTER_SIZE, timed
@@ -128,3 +129,43 @@ def repeated(folder: Path, registers: int) -> list[str]:
         for _ in range(registers // 1000):
             file.write(some)
     return ["registers"]
+
+
+def test_a_worker_holds_one_byte_an_entry_however_many_shares_there_are(tmp_path: Path) -> None:
+    """At most 2 are allowed. Ring modulus 127, so that a share's file is as long."""
+    rows = {entries: shuffle_peaks(tmp_path, entries) for entries in (2_000_000, 10_000_000)}
+    for name in ("hmss-3", "hmss-10", "hmss-shuffle"):
+        assert (rows[10_000_000][name] - rows[2_000_000][name]) / 8_000_000 < 1.25, name
+    for name in ("hmss-aggregate", "hmss-parse"):
+        assert (rows[10_000_000][name] - rows[2_000_000][name]) / MIB < 2, name
+
+
+def shuffle_peaks(folder: Path, entries: int) -> dict[str, int]:
+    peaks = {row: timed(call, folder).peak for row, call in share_shuffle.rows(entries, folder)}
+    for name in ("share", "hmss-3", "hmss-10", "hmss-shuffle"):
+        (folder / name).unlink()
+    return peaks
+
+
+@pytest.mark.long
+def test_360_million_entries_take_a_byte_each(tmp_path: Path) -> None:
+    entries = 360_000_000
+    *_, (row, call) = [each for each in share_shuffle.rows(entries, tmp_path) if each[0] == "hmss-3"]
+    assert row == "hmss-3"
+    assert timed(call, tmp_path).peak < 1.1 * entries + 64 * MIB
+    assert (tmp_path / "hmss-3").stat().st_size > entries
+
+
+@pytest.mark.long
+def test_aggregation_inputs_of_more_than_two_gib_are_read_in_little_memory(tmp_path: Path) -> None:
+    """All entries are zero, so that the files need no room."""
+    entries = 2**31 + 10**8
+    for name in ("hmss-3", "hmss-10"):
+        with (tmp_path / name).open("wb") as file:
+            file.write(b"\x0a" + share_shuffle.varint(entries))
+            file.seek(entries, os.SEEK_CUR)
+            file.write(b"\x10" + share_shuffle.varint(entries))
+    (call,) = [call for row, call in share_shuffle.rows(1, tmp_path) if row == "hmss-aggregate"]
+    timing = timed(call, tmp_path)
+    assert timing.result == {"entries": entries, "register_count": entries}
+    assert timing.peak < 64 * MIB

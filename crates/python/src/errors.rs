@@ -1,10 +1,10 @@
 //! Errors of the protocols as Python exceptions.
 
-use protocols::KernelError;
 use protocols::error::Error;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyImportError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use std::fmt::Display;
 
 create_exception!(gristmill._native, InvalidArgument, PyValueError);
 create_exception!(gristmill._native, InternalError, PyRuntimeError);
@@ -26,7 +26,7 @@ pub fn raise(error: Error) -> PyErr {
 }
 
 /// The error of importing the module where it cannot be used.
-pub fn unusable(module: &Bound<'_, PyModule>, error: &KernelError) -> PyErr {
+pub fn unusable(module: &Bound<'_, PyModule>, error: &impl Display) -> PyErr {
     let raised = PyImportError::new_err(error.to_string());
     let named = raised.value(module.py()).setattr("name", "gristmill._native");
     named.err().unwrap_or(raised)

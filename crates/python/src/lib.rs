@@ -36,7 +36,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::share_shuffle::{
-        FrequencyVector, ShareFigures, ShareShuffle, VidIndex, hmss_aggregate, hmss_register_count, hmss_shuffle,
+        FrequencyVector, ShareFigures, ShareShuffle, VidIndex, hmss_aggregate, hmss_check_share, hmss_register_count,
+        hmss_shuffle,
     };
     #[pymodule_export]
     use crate::sketch::{active_indexes, build_sketch, encrypt_reach_only_sketch, encrypt_sketch, vid_sample};
@@ -47,7 +48,8 @@ mod _native {
     /// Refuses to be imported if the environment asks for arithmetic that there is not here: later it could only panic.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let usable = protocols::Choice::of_environment().map(drop);
-        usable.map_err(|error| crate::errors::unusable(module, &error))
+        protocols::Choice::of_environment().map_err(|error| crate::errors::unusable(module, &error))?;
+        protocols::share_shuffle::Choice::of_environment().map_err(|error| crate::errors::unusable(module, &error))?;
+        Ok(())
     }
 }

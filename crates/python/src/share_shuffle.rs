@@ -61,6 +61,20 @@ pub fn hmss_shuffle(
     .map_err(raise)
 }
 
+#[pyfunction]
+#[pyo3(signature = (share, *, register_count, ring_modulus, threads, progress))]
+pub fn hmss_check_share(
+    py: Python<'_>,
+    share: PathBuf,
+    register_count: i64,
+    ring_modulus: i64,
+    threads: i64,
+    progress: &Progress,
+) -> PyResult<()> {
+    py.detach(|| native::check_share(&share, register_count, ring_modulus, &Work::new(threads, None, &progress.0)?))
+        .map_err(raise)
+}
+
 #[pyclass(module = "gristmill._native", frozen, get_all)]
 pub struct ShareFigures {
     reach: i64,

@@ -18,12 +18,14 @@ from typing import Any
 from gristmill import _native as native
 from gristmill.bench.sketches import sketch
 
-_BYTES = ("secret_key", "public_key", "partial_public_key")
+_BYTES = ("secret_key", "public_key", "partial_public_key", "seed", "common_seed")
 _WITHOUT_RANDOMNESS = (
     "llv2_decrypt_counts",
     "llv2_estimate_frequency",
     "reach_only_estimate_reach",
     "hash_to_curve",
+    "hmss_aggregate",
+    "hmss_check_share",
 )
 _WITH_REGISTER_NOISE = ("llv2_setup", "reach_only_setup", "reach_only_estimate_reach")
 _HASHED_AT_ONCE = 1024
@@ -51,6 +53,13 @@ def prepared(name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
         texts = [b"%d" % number for number in range(arguments["texts"])]
         return lambda: _hash(texts)
     made: dict[str, Any] = {key: bytes.fromhex(value) if key in _BYTES else value for key, value in arguments.items()}
+    if name == "share":
+        vector = _frequency_vector(made.pop("population"))
+        return lambda: vector.share(**made, progress=native.Progress())
+    if "seeds" in made:
+        made["seeds"] = [bytes.fromhex(seed) for seed in made["seeds"]]
+    if "parameters" in made:
+        made["parameters"] = native.ShareShuffle(**{key: _pair(value) for key, value in made["parameters"].items()})
     if "sketch" in made:
         registers = sketch(**made.pop("sketch"))
         if name == "encrypt_reach_only_sketch":
@@ -64,6 +73,12 @@ def prepared(name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
     if name not in _WITHOUT_RANDOMNESS:
         made["randomness"] = native.Randomness.operating_system()
     function = getattr(native, name)
+    if "parameters" in made:
+        parameters = made.pop("parameters")
+        return lambda: function(parameters, **made, progress=native.Progress())
+    if "share" in made:
+        share = made.pop("share")
+        return lambda: function(share, **made, progress=native.Progress())
     return lambda: function(**made, progress=native.Progress())
 
 
@@ -90,6 +105,14 @@ def _hash(texts: list[bytes]) -> int:
     return len(texts)
 
 
+def _frequency_vector(population: int) -> native.FrequencyVector:
+    """Every tenth person was seen once."""
+    progress = native.Progress()
+    index = native.VidIndex([(1, population)], threads=1, progress=progress)
+    seen = range(1, population + 1, 10)
+    return native.FrequencyVector(index, seen, sampling_start=0.0, sampling_width=1.0, maximum=1, progress=progress)
+
+
 def _pair(value: Any) -> Any:
     """JSON knows no tuples, and a privacy budget is one."""
     return tuple(value) if isinstance(value, list) else value
@@ -101,6 +124,8 @@ def _plain(result: Any) -> Any:
         return {"tuples": result.tuples, "kept": result.kept, "active": result.active}
     if isinstance(result, native.ReachOnlyFigures):
         return {"registers": result.registers, "distinct": result.distinct, "active": result.active}
+    if isinstance(result, native.ShareFigures):
+        return {"entries": result.entries, "register_count": result.register_count}
     return result
 
 

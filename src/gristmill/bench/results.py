@@ -11,7 +11,7 @@ from typing import Any
 
 from gristmill import __version__
 from gristmill import _native as native
-from gristmill.bench import stages
+from gristmill.bench import share_shuffle, stages
 from gristmill.bench.libcrypto import Yardstick
 from gristmill.bench.machine import machine
 from gristmill.bench.report import whole_run
@@ -47,10 +47,12 @@ class Effort:
     repetitions: int
     whole_noise: bool
     """Measure `run-noise` too."""
+    entries: int
+    """Of each frequency vector of the rows `hmss-`."""
 
 
-FULL = Effort(False, 10_000, 20_000, Noise(reach=(0.0033, 1e-12)), 3, True)
-QUICK = Effort(True, 2_000, 5_000, Noise(reach=(0.01, 1e-12)), 2, False)
+FULL = Effort(False, 10_000, 20_000, Noise(reach=(0.0033, 1e-12)), 3, True, 10_000_000)
+QUICK = Effort(True, 2_000, 5_000, Noise(reach=(0.01, 1e-12)), 2, False, 2_000_000)
 
 Say = Callable[[str], None]
 
@@ -84,6 +86,8 @@ def measure(effort: Effort, yardstick: Yardstick, say: Say) -> dict[str, Any]:
                     keep(REACH_ONLY_ROW_OF[timing.stage], timing)
             for row, timing in _parts(effort, folder, yardstick):
                 keep(row, timing)
+            for row, timing in _shares(effort.entries, folder, yardstick):
+                keep(row, timing)
         if effort.whole_noise:
             say("3 x 1,000 registers with noise")
             noisy = Size(1000, noise=Noise())
@@ -94,6 +98,7 @@ def measure(effort: Effort, yardstick: Yardstick, say: Say) -> dict[str, Any]:
         "libcrypto": yardstick.version,
         "u_us": u,
         "u_us_median": yardstick.median,
+        "aes_256_ctr_16_bytes_ns": yardstick.keystream.fastest,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "gristmill": __version__,
         "quick": effort.quick,
@@ -119,13 +124,22 @@ def _parts(effort: Effort, folder: Path, yardstick: Yardstick) -> Iterator[tuple
     yield "h2c", summed("hash to curve", "text", timing.result, [timing])
 
 
+def _shares(entries: int, folder: Path, yardstick: Yardstick) -> Iterator[tuple[str, StageTiming]]:
+    """Share shuffle, call by call."""
+    for row, call in share_shuffle.rows(entries, folder):
+        yardstick.measure()
+        yield row, summed(call.stage, "entry", entries, [timed(call, folder)])
+    for name in ("share", "hmss-3", "hmss-10", "hmss-shuffle"):
+        (folder / name).unlink()
+
+
 def _row(target: Target, timing: StageTiming | None, u: float) -> dict[str, Any]:
     """`ratio_u` is what required and aim are compared with. A row that was not measured has nulls."""
     ratio = None
     if timing and target.id == "run-noise":
         ratio = timing.cpu / u * REFERENCE_U
     elif timing:
-        ratio = timing.cpu / timing.items * 1e6 / u
+        ratio = timing.cpu / timing.items * (1e9 if target.in_nanoseconds else 1e6 / u)
     return {
         "id": target.id,
         "work": target.work,
@@ -144,24 +158,28 @@ def table(results: dict[str, Any]) -> str:
     """The rows for people."""
     existing = {target.id: target.existing for target in TARGETS}
     lines = [
-        f"{'id':<10}{'work':<43}{'existing':>9}{'required':>9}{'aim':>7}{'measured':>10}{'met':>5}{'items':>9}{'MiB':>5}"
+        f"{'id':<15}{'work':<43}{'existing':>9}{'required':>9}{'aim':>7}{'measured':>10}{'met':>5}{'items':>11}{'MiB':>5}"
     ]
     for row in results["rows"]:
-        start = f"{row['id']:<10}{row['work']:<43}{existing[row['id']]:>9g}{row['required']:>9g}{row['aim']:>7g}"
+        before, aim = ("" if one is None else f"{one:g}" for one in (existing[row["id"]], row["aim"]))
+        start = f"{row['id']:<15}{row['work']:<43}{before:>9}{row['required']:>9g}{aim:>7}"
         if row["ratio_u"] is None:
             lines.append(f"{start}  not measured: it takes too long for make bench-quick; run make bench")
             continue
         met = "yes" if row["met"] else "no"
-        lines.append(f"{start}{row['ratio_u']:>10.4g}{met:>5}{row['items']:>9,}{row['peak_rss'] / 2**20:>5.0f}")
+        lines.append(f"{start}{row['ratio_u']:>10.4g}{met:>5}{row['items']:>11,}{row['peak_rss'] / 2**20:>5.0f}")
     u, median, tuples, kept = (
         results[key] for key in ("u_us", "u_us_median", "tuples_per_register", "kept_tuples_per_register")
     )
     lines += [
         "",
-        f"In U per item; run-noise in seconds of processor time, scaled to U = {REFERENCE_U} us. Processor time of one "
-        "thread, bytes in",
-        "to bytes out, 3 data providers, maximum frequency 10. MiB: peak resident size of the stage's process.",
+        f"In U per item; run-noise in seconds of processor time, scaled to U = {REFERENCE_U} us; hmss in nanoseconds "
+        "per entry. Processor",
+        "time of one thread, bytes in to bytes out; but for hmss 3 data providers, maximum frequency 10. MiB: peak "
+        "resident size of the",
+        "stage's process.",
         f"U = {u:.1f} us (median {median:.1f} us): one EC_POINT_mul of a P-256 point by {results['libcrypto']}.",
+        f"AES-256-CTR over 16 bytes, by the same: {results['aes_256_ctr_16_bytes_ns']:.2f} ns.",
         f"The run has {tuples:.2f} tuples and {kept:.2f} kept tuples an input register.",
         f"{results['machine']['processor']}, load {results['machine']['load']}.",
     ]

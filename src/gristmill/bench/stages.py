@@ -22,6 +22,8 @@ PHASE_THREE_WORKER = "phase three, worker"
 PHASE_THREE_AGGREGATOR = "phase three, aggregator"
 EXECUTION_WORKER = "execution, worker"
 EXECUTION_AGGREGATOR = "execution, aggregator"
+SHUFFLE_WORKER = "shuffle, worker"
+AGGREGATION = "aggregation"
 
 Budget = tuple[float, float]
 
@@ -63,7 +65,7 @@ class Size:
     threads: int = 1
     noise: Noise | None = None
     protocol: str = "llv2"
-    """`llv2`, or `reach-only`, in which the maximum frequency means nothing."""
+    """`llv2`; `reach-only`, in which the maximum frequency means nothing; or `hmss`, in which registers are people."""
 
     def estimate(self) -> dict[str, Any]:
         """Arguments of the functions that estimate reach."""
@@ -83,4 +85,6 @@ class Call:
     @property
     def inputs(self) -> list[str]:
         """The files that it reads: no other call does, so they may go when it has returned."""
-        return [name for argument in ("own", "received", "inputs") for name in self.arguments.get(argument, [])]
+        return [
+            name for argument in ("own", "received", "inputs", "shares") for name in self.arguments.get(argument, [])
+        ]

@@ -91,6 +91,10 @@ def counted(stage: str, given: int, result: Any) -> tuple[int, str]:
             return given // REGISTER_SIZE, "register"
         case stages.EXECUTION_AGGREGATOR:
             return result["registers"], "register"
+        case stages.SHUFFLE_WORKER:
+            return result, "entry"
+        case stages.AGGREGATION:
+            return result["entries"], "entry"
         case stages.PHASE_TWO_WORKER:
             return result, "tuple"
         case stages.PHASE_TWO_AGGREGATOR:  # in a reach measurement none is kept: only the flags are tested

@@ -11,7 +11,7 @@ EXIT_CODES = "exit codes: 0 timed; 1 a stage failed; 2 wrong usage, or a directo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run the cryptography of one Liquid Legions measurement of made-up people among three duchies, each stage in a "
+        "Run the cryptography of one measurement of made-up people among three duchies, each stage in a "
         "process of its own, without network or database, and print what it took, beside libcrypto."
     )
     parser.epilog = EXIT_CODES
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--registers", type=flags.integer(1, 10**9), default=10_000, metavar="N", help="of each data provider (10000)"
     )
     parser.add_argument("--edps", type=flags.integer(1, 1000), default=3, metavar="E", help="data providers (3)")
-    parser.add_argument("--protocol", choices=("llv2", "reach-only"), default="llv2", help="(llv2)")
+    parser.add_argument("--protocol", choices=("llv2", "reach-only", "hmss"), default="llv2", help="(llv2)")
     parser.add_argument(
         "--max-frequency", type=flags.integer(1, 255), default=10, metavar="F", help="1 is reach alone (10)"
     )

@@ -20,12 +20,12 @@ pub use aggregation::{ShareFigures, aggregate};
 pub use entries::{Entries, Entry, Operation};
 pub use frequency_vector::{FrequencyVector, SamplingRange};
 pub use generator::{Generator, SEED_SIZE};
-pub use kernel::CHOICE;
+pub use kernel::{CHOICE, Choice, KernelError};
 pub use packed::{Message, PackedReader, write};
 pub use parameters::{Modulus, Order, Parameters};
 pub use population::VidIndex;
 pub use shuffle::shuffle_vartime;
-pub use worker::{Shares, shuffle_phase};
+pub use worker::{Shares, check_share, shuffle_phase};
 
 /// Calls a function that is generic over the entry with the one that a modulus needs.
 macro_rules! with_entry {

@@ -1,9 +1,9 @@
 //! The shuffle phase of a worker (section 7).
 
-use super::entries::{Entry, Operation, zeroed};
+use super::entries::{Entries, Entry, Operation, zeroed};
 use super::generator::{Generator, SEED_SIZE};
 use super::packed::{self, Message, PackedReader};
-use super::parameters::{Order, Parameters};
+use super::parameters::{Modulus, Order, Parameters};
 use super::{noise, shuffle_vartime, with_entry};
 use crate::error::{Result, require};
 use crate::randomness::Randomness;
@@ -44,6 +44,41 @@ pub fn shuffle_phase(
     Ok(entries)
 }
 
+/// Reads a share as the shuffle phase would, and refuses what that would refuse.
+pub fn check_share(path: &Path, register_count: i64, ring_modulus: i64, work: &Work<'_>) -> Result<()> {
+    let modulus = Modulus::new(ring_modulus)?;
+    require!(register_count >= 1, "register count: {register_count}, at least 1 is needed");
+    work.expect(register_count as u64);
+    work.run(|| with_entry!(modulus, read_share(path, register_count as u64, modulus, work, |_, _| {})))
+}
+
+/// Reads a share: `consume(position, entries)`, of which those beyond the register count are not sound.
+fn read_share<E: Entry>(
+    path: &Path,
+    register_count: u64,
+    modulus: Modulus,
+    work: &Work<'_>,
+    mut consume: impl FnMut(usize, &[E]) + Send,
+) -> Result<()> {
+    let mut reader = PackedReader::open(path, Message::FREQUENCY_VECTOR, modulus)?;
+    let mut position = 0;
+    let fetch = || {
+        let block = reader.read::<E>(BLOCK)?;
+        Ok((!block.is_empty()).then_some(block))
+    };
+    let compute = |block: Entries<E>| {
+        consume(position, &block);
+        position += block.len();
+        work.advance(block.len() as u64)
+    };
+    work.pipeline(fetch, compute, Ok)?;
+    let given = reader.entries();
+    if given != register_count {
+        return Err(reader.refusal(format!("a share of {given} entries: {register_count} registers are needed")));
+    }
+    Ok(())
+}
+
 struct Worker<'a> {
     parameters: &'a Parameters,
     shares: &'a Shares<'a>,
@@ -78,25 +113,11 @@ impl Worker<'_> {
             self.work.advance(sum.len() as u64)?;
         }
         for path in self.shares.files {
-            let mut reader = PackedReader::open(path, Message::FREQUENCY_VECTOR, modulus)?;
-            let mut position = 0;
-            let fetch = || {
-                let block = reader.read::<E>(BLOCK)?;
-                Ok((!block.is_empty()).then_some(block))
-            };
-            let add = |block: super::Entries<E>| {
-                // What is too much is only counted.
-                let rest = sum.get_mut(position..).unwrap_or_default();
+            read_share::<E>(path, sum.len() as u64, modulus, self.work, |position, block| {
+                let rest = sum.get_mut(position..).unwrap_or_default(); // what is too much is only counted
                 let some = block.len().min(rest.len());
                 E::apply(Operation::Add, &mut rest[..some], &block[..some], modulus);
-                position += block.len();
-                self.work.advance(some as u64)
-            };
-            self.work.pipeline(fetch, add, Ok)?;
-            let (given, needed) = (reader.entries(), sum.len());
-            if given != needed as u64 {
-                return Err(reader.refusal(format!("a share of {given} entries: {needed} registers are needed")));
-            }
+            })?;
         }
         Ok(())
     }

@@ -29,31 +29,66 @@ pub enum Choice {
     Vaes,
 }
 
+/// Names the loops that a process is to use; without it, or if it is empty, they are the fastest.
+pub const VARIABLE: &str = "GRISTMILL_AES_KERNEL";
+
+/// The variable does not name loops that can be used here.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KernelError {
+    /// There are none of this name.
+    #[error("{variable} is {0:?}, which is no kernel: portable, aesni or vaes is one", variable = VARIABLE)]
+    Unknown(String),
+    /// There are, for other processors.
+    #[error("{variable} is {0:?}, which this processor does not have", variable = VARIABLE)]
+    Missing(&'static str),
+}
+
 impl Choice {
-    /// Those that this processor has, the slowest first.
-    pub fn available() -> Vec<Self> {
-        let mut found = vec![Self::Portable];
-        #[cfg(target_arch = "x86_64")]
-        found.extend(
-            aesni::available().then_some(Self::AesNi).into_iter().chain(vaes::available().then_some(Self::Vaes)),
-        );
-        found
+    const ALL: [Self; 3] = [Self::Vaes, Self::AesNi, Self::Portable];
+
+    /// Those that the processor has, the fastest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|choice| choice.is_available())
+    }
+
+    /// What the variable calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::AesNi => "aesni",
+            Self::Vaes => "vaes",
+        }
+    }
+
+    fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::AesNi => aesni::available(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes => vaes::available(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The one that the environment asks for. Callers who cannot do with a panic of `CHOICE` ask here first.
+    pub fn of_environment() -> Result<Self, KernelError> {
+        let name = std::env::var_os(VARIABLE).unwrap_or_default().to_string_lossy().into_owned();
+        let mut usable = Self::available();
+        if name.is_empty() {
+            return Ok(usable.next().unwrap_or(Self::Portable));
+        }
+        let Some(wanted) = Self::ALL.into_iter().find(|choice| choice.name() == name) else {
+            return Err(KernelError::Unknown(name));
+        };
+        usable.find(|choice| *choice == wanted).ok_or(KernelError::Missing(wanted.name()))
     }
 }
 
-/// The fastest that the processor has, or the one that the variable `GRISTMILL_AES_KERNEL` names (portable, aesni, vaes), if the
-/// processor has it.
-pub static CHOICE: LazyLock<Choice> = LazyLock::new(|| {
-    let found = Choice::available();
-    let wanted = match std::env::var("GRISTMILL_AES_KERNEL").as_deref() {
-        Ok("portable") => Some(Choice::Portable),
-        Ok("aesni") => Some(Choice::AesNi),
-        Ok("vaes") => Some(Choice::Vaes),
-        _ => None,
-    };
-    let named = wanted.filter(|wanted| found.contains(wanted));
-    named.or(found.last().copied()).unwrap_or(Choice::Portable)
-});
+/// What this process uses. Panics at first use if the environment asks for what there is not.
+pub static CHOICE: LazyLock<Choice> =
+    LazyLock::new(|| Choice::of_environment().unwrap_or_else(|error| panic!("{error}")));
 
 /// AES-256 under one key, wiped when it is dropped.
 pub(super) enum Cipher {
