@@ -511,7 +511,7 @@ class VidIndex:
     """The place of every VID of a population by salted fingerprint (section 3.1). Four bytes a VID.
 
     `ranges` are inclusive and disjoint, in any order. Building it goes through the population 2 to 33 times; each
-    thread sorts a million VIDs or a 32nd of the population at once, 16 bytes each.
+    thread sorts two million VIDs or a 32nd of the population at once, 16 bytes each.
     """
 
     def __new__(cls, ranges: Sequence[tuple[int, int]], *, threads: int, progress: Progress) -> VidIndex: ...

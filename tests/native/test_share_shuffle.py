@@ -186,17 +186,17 @@ def test_sampling_ranges_are_rounded_as_everywhere(population: int, start: float
 
 
 def test_a_population_of_several_parts_is_ordered_as_a_whole() -> None:
-    """From 2^21 people on, parts of the fingerprints are sorted one by one."""
+    """From 2^22 people on, parts of the fingerprints are sorted one by one."""
     index = native.VidIndex(
-        [(1_000_001, 2_200_000), (1, 1_000_000)], threads=2, progress=(progress := native.Progress())
+        [(1_000_001, 4_300_000), (1, 1_000_000)], threads=2, progress=(progress := native.Progress())
     )
-    assert (progress.done, len(index)) == (progress.total, 2_200_000)
+    assert (progress.done, len(index)) == (progress.total, 4_300_000)
     random = Random(1)
-    sample = sorted(random.sample(range(1, 2_200_001), 400), key=reference.place)
+    sample = sorted(random.sample(range(1, 4_300_001), 400), key=reference.place)
     indices = [index.index(vid) for vid in sample]
     assert indices == sorted(indices)  # type: ignore[type-var]
     assert len(set(indices)) == 400
-    assert index.index(2_200_001) is None
+    assert index.index(4_300_001) is None
 
 
 def test_the_order_of_a_population_is_the_recorded_one() -> None:

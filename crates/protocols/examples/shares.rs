@@ -53,7 +53,7 @@ fn main() {
     let path = folder.join(format!("shares-{}", std::process::id()));
     measured("write", entries, || {
         let _ = std::fs::remove_file(&path);
-        protocols::share_shuffle::write(&path, &vector, Message::FREQUENCY_VECTOR, 0, &work).expect("room");
+        protocols::share_shuffle::write(&path, &vector, Message::FREQUENCY_VECTOR, &work).expect("room");
     });
     measured("read", entries, || {
         let mut reader = PackedReader::open(&path, Message::FREQUENCY_VECTOR, modulus).expect("a file");

@@ -195,7 +195,7 @@ fn freed_buffers_hold_neither_seeds_nor_sums() {
     let modulus = Modulus::new(127).unwrap();
     let mut share = vec![0x55u8; registers];
     Generator::new(&seeds[0]).unwrap().apply(&mut share, Operation::Subtract, modulus, &work).unwrap();
-    write(&file, &share, Message::FREQUENCY_VECTOR, 0, &work).unwrap();
+    write(&file, &share, Message::FREQUENCY_VECTOR, &work).unwrap();
     let parameters = Parameters::new(false, 100, 127, "NONE", None, None).unwrap();
     let shares = Shares { files: &[file], seeds: &seeds, register_count: registers as i64 };
     for (name, needle) in [("a seed", [0x5a; 8]), ("the common seed", [0xc3; 8]), ("sums", [0x55; 8])] {

@@ -136,6 +136,5 @@ fn share<E: Entry>(
     }
     generator.apply(&mut share, Operation::Subtract, modulus, work)?;
     work.advance(counts.len() as u64)?;
-    packed::write(output, &share, Message::FREQUENCY_VECTOR, 0, work)?;
-    work.advance(counts.len() as u64)
+    packed::write(output, &share, Message::FREQUENCY_VECTOR, work)
 }

@@ -263,31 +263,55 @@ fn decode_step<E: Entry>(bytes: &[u8; STEP], entries: &mut Vec<E>, modulus: u32)
     if sound { STEP - shift as usize / 7 } else { 0 }
 }
 
-/// Writes a message to a new file.
-pub fn write<E: Entry>(
-    path: &Path,
-    entries: &[E],
+/// Writes a message to a new file, which is removed again unless it is finished.
+pub struct PackedWriter {
+    output: Output,
     message: Message,
-    register_count: i64,
-    work: &Work<'_>,
-) -> Result<()> {
-    let mut output = Output::create(path)?;
-    let length = entries.chunks(BLOCK).map(E::varint_bytes).sum();
-    let mut bytes = Entries::with_capacity(5 * BLOCK);
-    append_varint(&mut bytes, u64::from(message.entries << 3 | LENGTH));
-    append_varint(&mut bytes, length);
+}
+
+impl PackedWriter {
+    /// Begins a message whose vector will have these entries, in any order.
+    pub fn create<E: Entry>(path: &Path, message: Message, entries: &[E]) -> Result<Self> {
+        let mut output = Output::create(path)?;
+        let mut bytes = Vec::new();
+        append_varint(&mut bytes, u64::from(message.entries << 3 | LENGTH));
+        append_varint(&mut bytes, entries.chunks(BLOCK).map(E::varint_bytes).sum());
+        output.write(&bytes)?;
+        Ok(Self { output, message })
+    }
+
+    /// Appends encoded entries.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.output.write(bytes)
+    }
+
+    /// Ends the message, with the number of registers if it has one.
+    pub fn finish(mut self, register_count: i64) -> Result<()> {
+        if let Some(field) = self.message.register_count {
+            let mut bytes = Vec::new();
+            append_varint(&mut bytes, u64::from(field << 3 | VARINT));
+            append_varint(&mut bytes, register_count as u64);
+            self.output.write(&bytes)?;
+        }
+        self.output.finish()
+    }
+}
+
+/// Some entries as the message has them.
+pub(super) fn encoded<E: Entry>(entries: &[E]) -> Entries<u8> {
+    let mut bytes = Entries::with_capacity(E::varint_bytes(entries) as usize);
+    E::append_varints(entries, &mut bytes);
+    bytes
+}
+
+/// Writes a whole message without a number of registers.
+pub fn write<E: Entry>(path: &Path, entries: &[E], message: Message, work: &Work<'_>) -> Result<()> {
+    let mut writer = PackedWriter::create(path, message, entries)?;
     for block in entries.chunks(BLOCK) {
-        E::append_varints(block, &mut bytes);
-        output.write(&bytes)?;
-        bytes.clear();
-        work.advance(0)?;
+        writer.write(&encoded(block))?;
+        work.advance(block.len() as u64)?;
     }
-    if let Some(field) = message.register_count {
-        append_varint(&mut bytes, u64::from(field << 3 | VARINT));
-        append_varint(&mut bytes, register_count as u64);
-        output.write(&bytes)?;
-    }
-    output.finish()
+    writer.finish(0)
 }
 
 pub(super) fn append_varint(bytes: &mut Vec<u8>, value: u64) {

@@ -1,7 +1,7 @@
 //! The shuffle that both workers repeat (section 4.4): forward Fisher-Yates.
 //!
-//! One thread swaps, entry after entry, since a swap may need any of those before. With several threads the others compute whom
-//! the next entries are swapped with meanwhile.
+//! One thread swaps, entry after entry, since a swap may need any of those before. With several threads the others meanwhile
+//! compute whom the next entries are swapped with, and do what there is to do with the last ones, which stay where they are.
 
 use super::entries::{Entries, Entry, zeroed};
 use super::generator::Keystream;
@@ -20,9 +20,21 @@ const AHEAD: usize = 64;
 /// Shuffles by the seed; nothing is done, and the seed is not looked at, for fewer than two entries. Which addresses are read
 /// depends on the seed, as it must when every entry is touched about once: who shares caches with a worker may learn of it.
 pub fn shuffle_vartime<E: Entry>(entries: &mut [E], seed: &[u8], work: &Work<'_>) -> Result<()> {
+    shuffle_and_take_vartime(entries, seed, work, |_| (), Ok)
+}
+
+/// The same; `take` gets all entries in their new order, some at a time, and `consume` what it made of them, in order.
+pub(super) fn shuffle_and_take_vartime<E: Entry, T: Send>(
+    entries: &mut [E],
+    seed: &[u8],
+    work: &Work<'_>,
+    mut take: impl FnMut(&[E]) -> T + Send,
+    mut consume: impl FnMut(T) -> Result<()> + Send,
+) -> Result<()> {
     let total = entries.len();
     if total <= 1 {
-        return Ok(());
+        work.advance(total as u64)?;
+        return consume(take(entries));
     }
     let keystream = Keystream::new(seed)?;
     let mut known = 0;
@@ -38,9 +50,10 @@ pub fn shuffle_vartime<E: Entry>(entries: &mut [E], seed: &[u8], work: &Work<'_>
             }
             entries.swap(first + at, *partner as usize);
         }
-        work.advance(partners.len() as u64)
+        work.advance(partners.len() as u64)?;
+        Ok(take(&entries[first..first + partners.len()]))
     };
-    work.pipeline(fetch, swap, Ok)
+    work.pipeline(fetch, swap, consume)
 }
 
 /// Whom `count` of `total` entries, from `first` on, are swapped with.

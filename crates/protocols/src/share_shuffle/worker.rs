@@ -2,9 +2,10 @@
 
 use super::entries::{Entries, Entry, Operation, zeroed};
 use super::generator::{Generator, SEED_SIZE};
-use super::packed::{self, Message, PackedReader};
+use super::packed::{self, Message, PackedReader, PackedWriter};
 use super::parameters::{Modulus, Order, Parameters};
-use super::{noise, shuffle_vartime, with_entry};
+use super::shuffle::shuffle_and_take_vartime;
+use super::{noise, with_entry};
 use crate::error::{Result, require};
 use crate::randomness::Randomness;
 use crate::work::Work;
@@ -101,8 +102,10 @@ fn whole<E: Entry>(worker: &Worker<'_>, output: &Path, entries: u64) -> Result<(
     worker.add_noise(noise, &mut common)?;
     let mut seed = Zeroizing::new([0; SEED_SIZE]);
     common.fill(seed.as_mut());
-    shuffle_vartime(&mut vector, seed.as_ref(), worker.work)?;
-    packed::write(output, &vector, Message::AGGREGATION_PHASE_INPUT, register_count, worker.work)
+    let mut writer = PackedWriter::create(output, Message::AGGREGATION_PHASE_INPUT, &vector)?;
+    let write = |bytes: Entries<u8>| writer.write(&bytes);
+    shuffle_and_take_vartime(&mut vector, seed.as_ref(), worker.work, packed::encoded, write)?;
+    writer.finish(register_count)
 }
 
 impl Worker<'_> {
