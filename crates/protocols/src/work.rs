@@ -5,8 +5,9 @@ use crate::files::Input;
 use crate::progress::Progress;
 use rayon::prelude::*;
 
-/// Bytes of a block for each thread unless the caller chooses how many items it has. At most four blocks are in memory.
-const BLOCK_PER_THREAD: usize = 2 << 20;
+/// Bytes of a block for each thread unless the caller chooses how many items it has. At most four blocks are in memory: with
+/// the sorting they are all that a stage of many registers holds more than one of few.
+const BLOCK_PER_THREAD: usize = 1 << 20;
 
 /// Bytes of records that one thread works on at once, at most: about a thousand registers, whose points share each inversion.
 const CHUNK: usize = 200 << 10;
