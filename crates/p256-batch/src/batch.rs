@@ -7,11 +7,16 @@ use crate::digits::Digits;
 use crate::field::{Element, Montgomery};
 use crate::kernel::{BLOCK, Kernel};
 use crate::memcheck::declassified;
+use crate::multiples::{Multiples, VARIABLE_WINDOW};
+use std::ops::Range;
 use zeroize::Zeroize;
 
 /// An addition met a point and itself, or its opposite.
 #[derive(Debug)]
 pub(crate) struct Exceptional;
+
+/// Half of three, modulo p.
+const THREE_HALVES: Element = Element([1, 1 << 31, 1 << 63, 0x7fff_ffff_8000_0000]);
 
 /// Points by lane, wiped when dropped.
 pub(crate) struct Batch<K: Kernel> {
@@ -98,27 +103,71 @@ impl<K: Kernel> Batch<K> {
         Self { x: [&self.x[..], &other.x].concat(), y: [&self.y[..], &other.y].concat() }
     }
 
+    pub(crate) fn x(&self) -> &[K::Vector] {
+        &self.x
+    }
+
+    pub(crate) fn y(&self) -> &[K::Vector] {
+        &self.y
+    }
+
+    /// The points at each of several rows of digits, in a row.
+    pub(crate) fn selected(multiples: &Multiples<K>, digits: &[Digits], position: usize) -> Self {
+        let length = digits[0].lanes() / K::LANES;
+        let mut points = Self::empty(digits.len() * length);
+        let places = points.x.chunks_exact_mut(length).zip(points.y.chunks_exact_mut(length));
+        digits.iter().zip(places).for_each(|(digits, (x, y))| multiples.select(x, y, digits, position));
+        points
+    }
+
     /// Twice each point. There is no point of order two, so nothing can fail.
     pub(crate) fn double(&mut self, scratch: &mut Scratch<K>) {
+        let doubled = divide::<K, _>(
+            (self.len(), THREE_HALVES),
+            self,
+            |points, range, out, by| K::multiply(out, by, &points.y[range]),
+            |points, range, slope| {
+                K::multiply_by_tangent(slope, &points.x[range.clone()]);
+                K::meet(&mut points.x[range.clone()], &mut points.y[range], slope, None);
+            },
+            scratch,
+        );
+        doubled.expect("no point has y = 0");
+    }
+
+    /// Adds `term` to twice each point, or changes no point if one of the sums is exceptional. `term` is used up.
+    ///
+    /// It is (P + Q) + P, where the y of P + Q is not needed (Eisentraeger, Lauter and Montgomery, CT-RSA 2003): its slope with P is
+    /// -s - 2y / (x3 - x), where s is that of P and Q.
+    pub(crate) fn double_and_add(&mut self, term: &mut Self, scratch: &mut Scratch<K>) -> Result<(), Exceptional> {
         let length = self.len();
-        let before = scratch.of(length);
-        let (mut totals, used) = ([K::splat(Element::small(1)); BLOCK], length.min(BLOCK));
-        for (before, y) in before.chunks_mut(BLOCK).zip(self.y.chunks(BLOCK)) {
-            before.copy_from_slice(&totals[..y.len()]);
-            K::multiply_by_double(&mut totals[..y.len()], y);
-        }
-        invert::<K>(&mut totals[..used]).expect("no point has y = 0");
-        let (mut slope, mut x3) = (totals, totals);
-        for ((before, x), y) in before.chunks(BLOCK).zip(self.x.chunks_mut(BLOCK)).zip(self.y.chunks_mut(BLOCK)).rev() {
-            let block = x.len();
-            let (slope, x3) = (&mut slope[..block], &mut x3[..block]);
-            K::multiply(slope, &totals[..block], before);
-            K::multiply_by_double(&mut totals[..block], y);
-            K::multiply_by_tangent(slope, x);
-            K::square_minus(x3, slope, x, x);
-            K::reflect(y, slope, x, x3);
-            x.copy_from_slice(x3);
-        }
+        let mut slopes = [K::splat(Element::ZERO); BLOCK];
+        divide::<K, _>(
+            (length, Element::small(1)),
+            term,
+            |term, range, out, by| K::multiply_by_difference(out, by, &term.x[range.clone()], &self.x[range]),
+            |term, range, inverse| {
+                let opposite = &mut slopes[..range.len()];
+                K::multiply_by_difference(opposite, inverse, &self.y[range.clone()], &term.y[range.clone()]);
+                K::third(&mut term.x[range.clone()], opposite, &self.x[range.clone()]);
+                term.y[range].copy_from_slice(opposite);
+            },
+            scratch,
+        )?;
+        divide::<K, _>(
+            (length, Element::small(2)),
+            &mut (self, term),
+            |(points, term), range, out, by| {
+                K::multiply_by_difference(out, by, &points.x[range.clone()], &term.x[range]);
+            },
+            |(points, term), range, inverse| {
+                let (x, y) = (&mut points.x[range.clone()], &mut points.y[range.clone()]);
+                let slope = &mut term.y[range.clone()];
+                K::multiply_and_add(slope, inverse, y);
+                K::meet(x, y, slope, Some(&term.x[range]));
+            },
+            scratch,
+        )
     }
 
     /// Adds `other`, or changes nothing if one of the sums is exceptional.
@@ -128,16 +177,21 @@ impl<K: Kernel> Batch<K> {
 
     /// Each point times its own digits, least significant last: odd digits of four bits, of tables that are read whole.
     pub(crate) fn multiply(&self, digits: &Digits, scratch: &mut Scratch<K>) -> Result<Self, Exceptional> {
-        let multiples = odd_multiples(self, scratch)?;
+        let multiples = Multiples::odd(self, scratch)?;
         let mut sum = Self::empty(self.len());
         let mut term = Self::empty(self.len());
-        multiples.select(&mut sum.x, &mut sum.y, digits, digits.count() - 1, MULTIPLES);
+        multiples.select(&mut sum.x, &mut sum.y, digits, digits.count() - 1);
         for position in (0..digits.count() - 1).rev() {
-            (0..VARIABLE_WINDOW).for_each(|_| sum.double(scratch));
-            multiples.select(&mut term.x, &mut term.y, digits, position, MULTIPLES);
-            sum.add(&term, scratch)?;
+            multiples.select(&mut term.x, &mut term.y, digits, position);
+            sum.shift_and_add(&mut term, scratch)?;
         }
         Ok(sum)
+    }
+
+    /// Makes room for a digit, and adds what it names.
+    fn shift_and_add(&mut self, term: &mut Self, scratch: &mut Scratch<K>) -> Result<(), Exceptional> {
+        (1..VARIABLE_WINDOW).for_each(|_| self.double(scratch));
+        self.double_and_add(term, scratch)
     }
 
     /// (a u, a e + b u) for the halves u and e of this batch, with the doublings and u's table shared. `offset` is added to the
@@ -151,19 +205,18 @@ impl<K: Kernel> Batch<K> {
         scratch: &mut Scratch<K>,
     ) -> Result<Self, Exceptional> {
         let half = self.len() / 2;
-        let multiples = odd_multiples(self, scratch)?;
+        let multiples = Multiples::odd(self, scratch)?;
         let mut sum = Self::empty(self.len());
         let mut term = Self::empty(self.len());
         for position in (0..a.count()).rev() {
             if position + 1 == a.count() {
-                multiples.select(&mut sum.x, &mut sum.y, a, position, MULTIPLES);
+                multiples.select(&mut sum.x, &mut sum.y, a, position);
                 sum.add_to_second_half(half, offset, scratch)?;
             } else {
-                (0..VARIABLE_WINDOW).for_each(|_| sum.double(scratch));
-                multiples.select(&mut term.x, &mut term.y, a, position, MULTIPLES);
-                sum.add(&term, scratch)?;
+                multiples.select(&mut term.x, &mut term.y, a, position);
+                sum.shift_and_add(&mut term, scratch)?;
             }
-            multiples.select(&mut term.x[..half], &mut term.y[..half], b, position, MULTIPLES);
+            multiples.select(&mut term.x[..half], &mut term.y[..half], b, position);
             let (x, y) = (&mut sum.x[half..], &mut sum.y[half..]);
             add::<K>(x, y, &term.x[..half], &term.y[..half], scratch)?;
         }
@@ -197,53 +250,11 @@ impl<K: Kernel> Batch<K> {
         Ok(sum)
     }
 
-    /// The vectors of several batches.
-    pub(crate) fn concat(batches: &[Self]) -> Self {
-        let all = |vectors: fn(&Self) -> &[K::Vector]| batches.iter().map(vectors).collect::<Vec<_>>().concat();
-        Self { x: all(|batch| &batch.x), y: all(|batch| &batch.y) }
-    }
-
     /// The opposite of every point.
     pub(crate) fn negate(&mut self) {
         let lanes = vec![0xff; self.len() * K::LANES];
         K::negate_where(&mut self.y, &lanes);
     }
-
-    /// Of `count` batches in a row, the points that digit `position` names lane by lane, of one after the other of `digits`.
-    pub(crate) fn entries(&self, digits: &[Digits], position: usize, count: usize) -> Self {
-        let length = self.len() / count;
-        let mut entries = Self::empty(digits.len() * length);
-        let places = entries.x.chunks_exact_mut(length).zip(entries.y.chunks_exact_mut(length));
-        for (digits, (x, y)) in digits.iter().zip(places) {
-            self.select(x, y, digits, position, count);
-        }
-        entries
-    }
-
-    /// The same for the first lanes of a batch.
-    fn select(&self, x: &mut [K::Vector], y: &mut [K::Vector], digits: &Digits, position: usize, count: usize) {
-        let (stride, lanes) = (self.len() / count, x.len() * K::LANES);
-        K::select(x, &self.x, &digits.indices(position)[..lanes], stride);
-        K::select(y, &self.y, &digits.indices(position)[..lanes], stride);
-        K::negate_where(y, &digits.signs(position)[..lanes]);
-    }
-}
-
-/// log2 of twice the odd multiples of a variable base that are kept.
-pub(crate) const VARIABLE_WINDOW: usize = 4;
-const MULTIPLES: usize = 1 << (VARIABLE_WINDOW - 1);
-
-/// P of each point of a batch, then 3P, 5P, ...
-fn odd_multiples<K: Kernel>(batch: &Batch<K>, scratch: &mut Scratch<K>) -> Result<Batch<K>, Exceptional> {
-    let mut twice = batch.clone();
-    twice.double(scratch);
-    let mut multiples = vec![batch.clone()];
-    for number in 1..MULTIPLES {
-        let mut next: Batch<K> = multiples[number - 1].clone();
-        next.add(&twice, scratch)?;
-        multiples.push(next);
-    }
-    Ok(Batch::concat(&multiples))
 }
 
 /// (x, y) += (other_x, other_y), or nothing.
@@ -254,32 +265,63 @@ fn add<K: Kernel>(
     other_y: &[K::Vector],
     scratch: &mut Scratch<K>,
 ) -> Result<(), Exceptional> {
-    let length = x.len();
-    let before = scratch.of(length);
-    let (mut totals, used) = ([K::splat(Element::small(1)); BLOCK], length.min(BLOCK));
-    for ((before, x), other_x) in before.chunks_mut(BLOCK).zip(x.chunks(BLOCK)).zip(other_x.chunks(BLOCK)) {
-        before.copy_from_slice(&totals[..x.len()]);
-        K::multiply_by_difference(&mut totals[..x.len()], other_x, x);
+    let mut slopes = [K::splat(Element::ZERO); BLOCK];
+    divide::<K, _>(
+        (x.len(), Element::small(1)),
+        &mut (x, y),
+        |(x, _), range, out, by| K::multiply_by_difference(out, by, &other_x[range.clone()], &x[range]),
+        |(x, y), range, inverse| {
+            let (x, y, slope) = (&mut x[range.clone()], &mut y[range.clone()], &mut slopes[..range.len()]);
+            K::multiply_by_difference(slope, inverse, &other_y[range.clone()], y);
+            K::meet(x, y, slope, Some(&other_x[range]));
+        },
+        scratch,
+    )
+}
+
+/// Calls `apply` with `dividend` over each of `length` denominators that points have, block by block, or not at all if one is zero.
+/// `multiply(points, range, out, by)` sets out to those of a range times `by`. In `apply` the points of the range may change.
+///
+/// The products of all denominators so far are kept, vector by vector of a block, and one inverse serves all (Montgomery's trick).
+fn divide<K: Kernel, P>(
+    (length, dividend): (usize, Element),
+    points: &mut P,
+    multiply: impl Fn(&P, Range<usize>, &mut [K::Vector], &[K::Vector]),
+    mut apply: impl FnMut(&mut P, Range<usize>, &mut [K::Vector]),
+    scratch: &mut Scratch<K>,
+) -> Result<(), Exceptional> {
+    let products = scratch.of(length);
+    let ones = [K::splat(Element::small(1)); BLOCK];
+    for first in (0..length).step_by(BLOCK) {
+        let range = first..length.min(first + BLOCK);
+        let (before, rest) = products.split_at_mut(first);
+        multiply(points, range.clone(), &mut rest[..range.len()], &last_block(before, &ones)[..range.len()]);
     }
-    invert::<K>(&mut totals[..used])?;
-    let (mut slope, mut x3) = (totals, totals);
-    let others = other_x.chunks(BLOCK).zip(other_y.chunks(BLOCK));
-    let mine = x.chunks_mut(BLOCK).zip(y.chunks_mut(BLOCK));
-    for ((before, (x, y)), (other_x, other_y)) in before.chunks(BLOCK).zip(mine).zip(others).rev() {
-        let block = x.len();
-        let (slope, x3) = (&mut slope[..block], &mut x3[..block]);
-        K::multiply(slope, &totals[..block], before);
-        K::multiply_by_difference(&mut totals[..block], other_x, x);
-        K::multiply_by_difference(slope, other_y, y);
-        K::square_minus(x3, slope, x, other_x);
-        K::reflect(y, slope, x, x3);
-        x.copy_from_slice(x3);
+    let used = length.min(BLOCK);
+    let (mut these, mut next, mut quotients) = (ones, ones, ones);
+    these[..used].copy_from_slice(&products[length - used..]);
+    these[..used].rotate_right(length % BLOCK); // a last block that is not full has the first vectors
+    invert::<K>(&mut these[..used], dividend)?;
+    let (mut these, mut next) = (&mut these, &mut next);
+    for first in (0..length).step_by(BLOCK).rev() {
+        let range = first..length.min(first + BLOCK);
+        let count = range.len();
+        K::multiply(&mut quotients[..count], &these[..count], &last_block(&products[..first], &ones)[..count]);
+        multiply(points, range.clone(), &mut next[..count], &these[..count]);
+        next[count..].copy_from_slice(&these[count..]);
+        std::mem::swap(&mut these, &mut next);
+        apply(points, range, &mut quotients[..count]);
     }
     Ok(())
 }
 
-/// Inverts every lane of every vector with one inversion; nothing if one is zero.
-pub(crate) fn invert<K: Kernel>(values: &mut [K::Vector]) -> Result<(), Exceptional> {
+/// The last BLOCK products, or ones before the first.
+fn last_block<'a, V>(products: &'a [V], ones: &'a [V; BLOCK]) -> &'a [V] {
+    products.len().checked_sub(BLOCK).map_or(ones, |first| &products[first..])
+}
+
+/// `dividend` over every lane of every vector with one inversion; nothing if one is zero.
+pub(crate) fn invert<K: Kernel>(values: &mut [K::Vector], dividend: Element) -> Result<(), Exceptional> {
     let last = values.len() - 1;
     let mut products = vec![values[0]; values.len()];
     for i in 1..=last {
@@ -289,7 +331,7 @@ pub(crate) fn invert<K: Kernel>(values: &mut [K::Vector]) -> Result<(), Exceptio
     }
     let mut lanes = vec![Element::ZERO; K::LANES];
     K::store(&products[last..], &mut lanes);
-    invert_elements(&mut lanes)?;
+    invert_elements(&mut lanes, dividend)?;
     let mut inverse = [values[0]];
     K::load(&lanes, &mut inverse);
     for i in (1..=last).rev() {
@@ -303,7 +345,7 @@ pub(crate) fn invert<K: Kernel>(values: &mut [K::Vector]) -> Result<(), Exceptio
     Ok(())
 }
 
-fn invert_elements(values: &mut [Element]) -> Result<(), Exceptional> {
+fn invert_elements(values: &mut [Element], dividend: Element) -> Result<(), Exceptional> {
     let mut product = Montgomery::ONE;
     let mut before = Vec::with_capacity(values.len());
     for value in values.iter() {
@@ -314,7 +356,7 @@ fn invert_elements(values: &mut [Element]) -> Result<(), Exceptional> {
     if declassified(product.to_element().is_zero()) {
         return Err(Exceptional);
     }
-    let mut inverse = product.inverse();
+    let mut inverse = product.inverse().times(dividend.to_montgomery());
     for (value, before) in values.iter_mut().zip(&before).rev() {
         let this = value.to_montgomery();
         *value = inverse.times(*before).to_element();

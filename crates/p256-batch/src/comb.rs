@@ -6,16 +6,16 @@
 use crate::batch::{Batch, Exceptional, Scratch};
 use crate::digits::Digits;
 use crate::kernel::Kernel;
+use crate::multiples::Multiples;
 
 pub(crate) const TEETH: usize = 5;
 pub(crate) const TEETH_APART: usize = 52;
-const ENTRIES: usize = 1 << (TEETH - 1);
 /// Columns between two tables.
 const TABLES_APART: usize = 13;
 const TABLES: usize = TEETH_APART / TABLES_APART;
 
 /// Tables of each point of a batch.
-pub(crate) struct Comb<K: Kernel>(Vec<Batch<K>>);
+pub(crate) struct Comb<K: Kernel>(Vec<Multiples<K>>);
 
 impl<K: Kernel> Comb<K> {
     pub(crate) fn new(points: &Batch<K>, scratch: &mut Scratch<K>) -> Result<Self, Exceptional> {
@@ -43,26 +43,25 @@ impl<K: Kernel> Comb<K> {
                     entries.push(higher);
                 }
             }
-            Ok(Batch::concat(&entries))
+            Ok(Multiples::new(&entries))
         });
         tables.collect::<Result<_, _>>().map(Self)
     }
 
     /// For each of several digits of the points' lanes a batch of products, all in one.
     pub(crate) fn multiply(&self, digits: &[Digits], scratch: &mut Scratch<K>) -> Result<Batch<K>, Exceptional> {
-        let mut sum: Option<Batch<K>> = None;
+        let term = |number: usize, step: usize| {
+            Batch::selected(&self.0[number], digits, number * TABLES_APART + step)
+        };
+        let mut sum = term(0, TABLES_APART - 1);
         for step in (0..TABLES_APART).rev() {
-            if let Some(sum) = &mut sum {
-                sum.double(scratch);
+            if step + 1 < TABLES_APART {
+                sum.double_and_add(&mut term(0, step), scratch)?;
             }
-            for (number, table) in self.0.iter().enumerate() {
-                let term = table.entries(digits, number * TABLES_APART + step, ENTRIES);
-                match &mut sum {
-                    None => sum = Some(term),
-                    Some(sum) => sum.add(&term, scratch)?,
-                }
+            for number in 1..TABLES {
+                sum.add(&term(number, step), scratch)?;
             }
         }
-        Ok(sum.expect("there is a table"))
+        Ok(sum)
     }
 }

@@ -1,10 +1,11 @@
 //! Joint multiples of two batches of points, (a u, a e + b u): what blinding a ciphertext is.
 
-use crate::batch::{Exceptional, Scratch, VARIABLE_WINDOW};
+use crate::batch::{Exceptional, Scratch};
 use crate::digits::Digits;
 use crate::field::Element;
 use crate::kernel::{Kernel, dispatch};
 use crate::memcheck::make_secret;
+use crate::multiples::VARIABLE_WINDOW;
 use crate::points::{CHUNK, Point, Points};
 use crate::scalars::SecretScalar;
 use p256::Scalar;

@@ -21,6 +21,7 @@ mod inverse;
 mod kernel;
 #[doc(hidden)]
 pub mod memcheck;
+mod multiples;
 mod points;
 mod scalars;
 

@@ -1,12 +1,13 @@
 //! Points and batches of points, with their 33-byte compressed encoding (SEC 1, section 2.3).
 
-use crate::batch::{Batch, Exceptional, Scratch, VARIABLE_WINDOW};
+use crate::batch::{Batch, Exceptional, Scratch};
 use crate::comb::Comb;
 use crate::decompress::decompress;
 use crate::digits::Digits;
 use crate::field::{Element, limbs_from_be_bytes};
 use crate::kernel::{Kernel, dispatch};
 use crate::memcheck::declassified;
+use crate::multiples::VARIABLE_WINDOW;
 use crate::scalars::{Scalars, SecretScalar};
 use p256::elliptic_curve::group::Group;
 use p256::elliptic_curve::point::AffineCoordinates;

@@ -9,10 +9,13 @@
 mod look_up;
 mod product;
 
-use super::Kernel;
+use super::{BLOCK, Kernel};
 use crate::field::{Element, reduce_once};
 use look_up::Table;
-use product::{multiply_by, product, product_plus, square, square_in_place, square_plus};
+use product::{
+    multiply_by, product, product_minus, product_plus, product_with_difference, square, square_in_place, square_minus_one, third,
+    third_and_chord,
+};
 use std::arch::x86_64::*;
 use zeroize::Zeroize;
 
@@ -26,6 +29,8 @@ pub(crate) fn available() -> bool {
 
 const LIMBS: usize = 9;
 const LANES: usize = 4;
+/// 64-bit words of a number.
+const WORDS: usize = 4;
 const BITS: u32 = 29;
 const MASK: u64 = (1 << BITS) - 1;
 type Limbs = [u64; LIMBS];
@@ -38,6 +43,8 @@ const LOOSE: Limbs = [5 << 29; LIMBS];
 const P: Limbs = [0x1fff_ffff, 0x1fff_ffff, 0x1fff_ffff, 0x1ff, 0, 0, 0x4_0000, 0x1fe0_0000, 0xff_ffff];
 /// p - 3 R mod p
 const MINUS_THREE: Limbs = [0x1fff_ff9f, 0x1fff_ffff, 0x1fff_ffff, 0xc1ff, 0, 0, 0x184_0000, 0x13e0_0000, 0xff_ffff];
+/// p - R mod p
+const MINUS_ONE: Limbs = [0x1fff_ffdf, 0x1fff_ffff, 0x1fff_ffff, 0x41ff, 0, 0, 0x84_0000, 0x1be0_0000, 0xff_ffff];
 /// R^2 mod p
 const R_SQUARED: Limbs = [0xc00, 0, 0x1fff_0000, 0x1fdf_ffff, 0x1fbf_ffff, 0x1fff_ffff, 0x1fff_ffff, 0x1fff_fffe, 0x13];
 const ONE: Limbs = [1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -133,7 +140,6 @@ impl Vector {
     }
 }
 
-static FOUR_P_VECTOR: Vector = Vector::constant(&FOUR_P);
 static TWICE_P_VECTOR: Vector = Vector::constant(&TWICE_P);
 static TAIL_VECTOR: Vector = Vector::constant(&TAIL);
 static MINUS_THREE_VECTOR: Vector = Vector::constant(&MINUS_THREE);
@@ -189,14 +195,6 @@ features! {
 }
 
 features! {
-    /// a - b + 4p for reduced numbers: at most 6p, loose.
-    #[inline]
-    fn difference(a: &Vector, b: &Vector) -> Vector {
-        limb_differences(&sum(a, &FOUR_P_VECTOR), b)
-    }
-}
-
-features! {
     /// Carries between limbs. What is negative of the highest must be made up for by the carries.
     #[inline]
     fn normalise(mut vector: Vector) -> Vector {
@@ -236,46 +234,50 @@ features! {
 }
 
 features! {
-    fn each_product_by_difference(c: &mut [Vector], a: &[Vector], b: &[Vector]) {
-        for (c, (a, b)) in c.iter_mut().zip(a.iter().zip(b)) {
-            multiply_by(c, &difference(a, b));
-        }
-    }
-}
-
-features! {
-    fn each_product_by_double(c: &mut [Vector], y: &[Vector]) {
-        for (c, y) in c.iter_mut().zip(y) {
-            multiply_by(c, &sum(y, y));
+    fn each_product_by_difference(out: &mut [Vector], c: &[Vector], a: &[Vector], b: &[Vector]) {
+        for ((out, c), (a, b)) in out.iter_mut().zip(c).zip(a.iter().zip(b)) {
+            product_with_difference(out, c, a, b);
         }
     }
 }
 
 features! {
     fn each_product_by_tangent(s: &mut [Vector], x: &[Vector]) {
-        for (s, x) in s.iter_mut().zip(x) {
-            let mut slope = zero();
-            square(&mut slope, x);
-            slope = sum(&sum(&slope, &slope), &sum(&slope, &MINUS_THREE_VECTOR));
-            multiply_by(s, &slope);
+        let mut numerators = [zero(); BLOCK];
+        for (numerator, x) in numerators.iter_mut().zip(x) {
+            square_minus_one(numerator, x);
+        }
+        for (s, numerator) in s.iter_mut().zip(&numerators) {
+            multiply_by(s, numerator);
         }
     }
 }
 
 features! {
-    fn each_square_minus(out: &mut [Vector], s: &[Vector], a: &[Vector], b: &[Vector]) {
-        for (out, (s, (a, b))) in out.iter_mut().zip(s.iter().zip(a.iter().zip(b))) {
-            let tail = limb_differences(&limb_differences(&TAIL_VECTOR, a), b);
-            square_plus(out, s, &tail);
+    fn each_product_and_sum(s: &mut [Vector], a: &[Vector], b: &[Vector]) {
+        for (s, (a, b)) in s.iter_mut().zip(a.iter().zip(b)) {
+            let tail = sum(&TAIL_VECTOR, s);
+            product_plus(s, a, b, &tail);
         }
     }
 }
 
 features! {
-    fn each_reflection(y: &mut [Vector], s: &[Vector], x: &[Vector], x3: &[Vector]) {
-        for (y, (s, (x, x3))) in y.iter_mut().zip(s.iter().zip(x.iter().zip(x3))) {
-            let tail = limb_differences(&TAIL_VECTOR, y);
-            product_plus(y, &difference(x, x3), s, &tail);
+    fn each_third(other: &mut [Vector], s: &[Vector], x: &[Vector]) {
+        for (other, (s, x)) in other.iter_mut().zip(s.iter().zip(x)) {
+            third(other, s, x);
+        }
+    }
+}
+
+features! {
+    fn each_meeting(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>) {
+        let mut chords = [zero(); BLOCK];
+        for (place, (x, (s, chord))) in x.iter_mut().zip(s.iter().zip(&mut chords)).enumerate() {
+            third_and_chord(x, s, other.map(|other| &other[place]), chord);
+        }
+        for (y, (s, chord)) in y.iter_mut().zip(s.iter().zip(&chords)) {
+            product_minus(y, chord, s);
         }
     }
 }
@@ -312,18 +314,82 @@ features! {
     }
 }
 
+/// The words of a number below 2^256 in each lane.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+pub(crate) struct Packed([__m256i; WORDS]);
+
+impl Zeroize for Packed {
+    fn zeroize(&mut self) {
+        // SAFETY: `self` is a valid, aligned place, and zero is a valid value. A volatile write is not left out.
+        unsafe { std::ptr::write_volatile(self, std::mem::zeroed()) };
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
 features! {
-    fn each_selection(out: &mut [Vector], entries: &[Vector], indices: &[u8], stride: usize) {
-        for (place, (out, indices)) in out.iter_mut().zip(indices.chunks_exact(LANES)).enumerate() {
+    /// A reduced number, from which p is taken if it is 2^256 or more: then it is below.
+    fn packed(vector: &Vector) -> Packed {
+        let Vector(mut w) = normalise(*vector);
+        let (zero, mask) = (_mm256_setzero_si256(), _mm256_set1_epi64x(MASK as i64));
+        let above = _mm256_sub_epi64(zero, _mm256_srli_epi64::<24>(w[LIMBS - 1]));
+        let mut borrow = zero;
+        for (limb, p) in w.iter_mut().zip(P) {
+            let p = _mm256_and_si256(above, _mm256_set1_epi64x(p as i64));
+            let difference = _mm256_add_epi64(_mm256_sub_epi64(*limb, p), borrow);
+            borrow = _mm256_cmpgt_epi64(zero, difference);
+            *limb = _mm256_and_si256(difference, mask);
+        }
+        Packed([
+            _mm256_or_si256(_mm256_or_si256(w[0], _mm256_slli_epi64::<29>(w[1])), _mm256_slli_epi64::<58>(w[2])),
+            _mm256_or_si256(
+                _mm256_or_si256(_mm256_srli_epi64::<6>(w[2]), _mm256_slli_epi64::<23>(w[3])),
+                _mm256_slli_epi64::<52>(w[4]),
+            ),
+            _mm256_or_si256(
+                _mm256_or_si256(_mm256_srli_epi64::<12>(w[4]), _mm256_slli_epi64::<17>(w[5])),
+                _mm256_slli_epi64::<46>(w[6]),
+            ),
+            _mm256_or_si256(
+                _mm256_or_si256(_mm256_srli_epi64::<18>(w[6]), _mm256_slli_epi64::<11>(w[7])),
+                _mm256_slli_epi64::<40>(w[8]),
+            ),
+        ])
+    }
+}
+
+features! {
+    /// The limbs of four lanes from their words.
+    #[inline]
+    fn unpacked(Packed(w): Packed) -> Vector {
+        let mut limbs = [_mm256_setzero_si256(); LIMBS];
+        let mask = _mm256_set1_epi64x(MASK as i64);
+        limbs[0] = w[0];
+        limbs[1] = _mm256_srli_epi64::<29>(w[0]);
+        limbs[2] = _mm256_or_si256(_mm256_srli_epi64::<58>(w[0]), _mm256_slli_epi64::<6>(w[1]));
+        limbs[3] = _mm256_srli_epi64::<23>(w[1]);
+        limbs[4] = _mm256_or_si256(_mm256_srli_epi64::<52>(w[1]), _mm256_slli_epi64::<12>(w[2]));
+        limbs[5] = _mm256_srli_epi64::<17>(w[2]);
+        limbs[6] = _mm256_or_si256(_mm256_srli_epi64::<46>(w[2]), _mm256_slli_epi64::<18>(w[3]));
+        limbs[7] = _mm256_srli_epi64::<11>(w[3]);
+        limbs[8] = _mm256_srli_epi64::<40>(w[3]);
+        Vector(limbs.map(|limb| _mm256_and_si256(limb, mask)))
+    }
+}
+
+features! {
+    fn each_selection(out: &mut [Vector], entries: &[Packed], indices: &[u8]) {
+        let count = entries.len() / out.len();
+        for (out, (entries, indices)) in out.iter_mut().zip(entries.chunks_exact(count).zip(indices.chunks_exact(LANES))) {
             let index = widened(indices);
-            let mut found = zero();
-            for (number, entry) in (0..).zip(entries[place..].iter().step_by(stride)) {
+            let mut found = [_mm256_setzero_si256(); WORDS];
+            for (number, entry) in (0..).zip(entries) {
                 let mask = _mm256_cmpeq_epi64(index, _mm256_set1_epi64x(number));
-                for (limb, entry) in found.0.iter_mut().zip(entry.0) {
-                    *limb = _mm256_or_si256(*limb, _mm256_and_si256(entry, mask));
+                for (word, entry) in found.iter_mut().zip(entry.0) {
+                    *word = _mm256_or_si256(*word, _mm256_and_si256(entry, mask));
                 }
             }
-            *out = found;
+            *out = unpacked(Packed(found));
         }
     }
 }
@@ -378,6 +444,7 @@ features! {
 
 impl Kernel for Avx2 {
     type Vector = Vector;
+    type Packed = Packed;
     type Table = Table;
     const LANES: usize = LANES;
     const WINDOW: usize = look_up::WINDOW;
@@ -404,44 +471,10 @@ impl Kernel for Avx2 {
         }
     }
 
-    fn multiply(out: &mut [Vector], a: &[Vector], b: &[Vector]) {
-        unsafe { each_product(out, a, b) }
-    }
+    super::loops!();
 
-    fn multiply_by(a: &mut [Vector], b: &[Vector]) {
-        unsafe { each_product_by(a, b) }
-    }
-
-    fn square(a: &mut [Vector], count: usize) {
-        unsafe { each_square(a, count) }
-    }
-
-    fn multiply_by_difference(c: &mut [Vector], a: &[Vector], b: &[Vector]) {
-        unsafe { each_product_by_difference(c, a, b) }
-    }
-
-    fn multiply_by_double(c: &mut [Vector], y: &[Vector]) {
-        unsafe { each_product_by_double(c, y) }
-    }
-
-    fn multiply_by_tangent(s: &mut [Vector], x: &[Vector]) {
-        unsafe { each_product_by_tangent(s, x) }
-    }
-
-    fn square_minus(out: &mut [Vector], s: &[Vector], a: &[Vector], b: &[Vector]) {
-        unsafe { each_square_minus(out, s, a, b) }
-    }
-
-    fn reflect(y: &mut [Vector], s: &[Vector], x: &[Vector], x3: &[Vector]) {
-        unsafe { each_reflection(y, s, x, x3) }
-    }
-
-    fn curve(out: &mut [Vector], x: &[Vector], b: &Vector) {
-        unsafe { each_curve(out, x, b) }
-    }
-
-    fn negate_where(a: &mut [Vector], lanes: &[u8]) {
-        unsafe { each_negation(a, lanes) }
+    fn pack(vector: &Vector) -> Packed {
+        unsafe { packed(vector) }
     }
 
     fn table(x: &[Element], y: &[Element]) -> Table {
@@ -450,9 +483,5 @@ impl Kernel for Avx2 {
 
     fn look_up(table: &Table, indices: &[u8], x: &mut [Vector], y: &mut [Vector]) {
         unsafe { look_up::look_up(table, indices, x, y) }
-    }
-
-    fn select(out: &mut [Vector], entries: &[Vector], indices: &[u8], stride: usize) {
-        unsafe { each_selection(out, entries, indices, stride) }
     }
 }

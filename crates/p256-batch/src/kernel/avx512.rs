@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // every unsafe block here calls a function that needs the features that `available` looks for
 
-use super::Kernel;
+use super::{BLOCK, Kernel};
 use crate::field::{Element, reduce_once};
 use std::arch::x86_64::*;
 use zeroize::Zeroize;
@@ -29,6 +29,8 @@ const TWICE_P: [i64; LIMBS] = [0xf_ffff_ffff_fffe, 0x1fff_ffff_ffff, 0, 0x20_000
 const FOUR_P: [i64; LIMBS] = [0xf_ffff_ffff_fffc, 0x3fff_ffff_ffff, 0, 0x40_0000_0000, 0x3_ffff_fffc_0000];
 /// p - 3 R mod p
 const MINUS_THREE: [i64; LIMBS] = [0xf_ffff_ffff_ffcf, 0x3_0fff_ffff_ffff, 0, 0x310_0000_0000, 0xffff_ffcf_0000];
+/// p - R mod p
+const MINUS_ONE: [i64; LIMBS] = [0xf_ffff_ffff_ffef, 0x1_0fff_ffff_ffff, 0, 0x110_0000_0000, 0xffff_ffef_0000];
 /// R^2 mod p
 const R_SQUARED: [i64; LIMBS] = [0x300, 0xf_ffff_fff0_0000, 0xf_fffe_ffff_fffb, 0xf_dfff_ffff_ffff, 0x4ff_ffff];
 const ONE: [i64; LIMBS] = [1, 0, 0, 0, 0];
@@ -195,48 +197,58 @@ features! {
 }
 
 features! {
-    fn each_product_by_difference(c: &mut [Vector], a: &[Vector], b: &[Vector]) {
-        for (c, (a, b)) in c.iter_mut().zip(a.iter().zip(b)) {
-            *c = product(&difference(a, b), c);
-        }
-    }
-}
-
-features! {
-    fn each_product_by_double(c: &mut [Vector], y: &[Vector]) {
-        for (c, y) in c.iter_mut().zip(y) {
-            *c = product(&normalise(y.0.map(|limb| _mm512_add_epi64(limb, limb))), c);
+    fn each_product_by_difference(out: &mut [Vector], c: &[Vector], a: &[Vector], b: &[Vector]) {
+        for ((out, c), (a, b)) in out.iter_mut().zip(c).zip(a.iter().zip(b)) {
+            *out = product(&difference(a, b), c);
         }
     }
 }
 
 features! {
     fn each_product_by_tangent(s: &mut [Vector], x: &[Vector]) {
-        let minus_three = constant(&MINUS_THREE);
+        let (minus_one, zero) = (constant(&MINUS_ONE), constant(&[0; LIMBS]));
         for (s, x) in s.iter_mut().zip(x) {
-            let mut limbs = product(x, x).0;
-            for (limb, three) in limbs.iter_mut().zip(minus_three.0) {
-                *limb = _mm512_add_epi64(_mm512_add_epi64(*limb, *limb), _mm512_add_epi64(*limb, three));
-            }
-            *s = product(&normalise(limbs), s);
+            *s = product(&normalise(combine(&product(x, x), &minus_one, &zero)), s);
         }
     }
 }
 
 features! {
-    fn each_square_minus(out: &mut [Vector], s: &[Vector], a: &[Vector], b: &[Vector]) {
-        let four_p = constant(&FOUR_P);
-        for (out, (s, (a, b))) in out.iter_mut().zip(s.iter().zip(a.iter().zip(b))) {
-            let limbs = combine(&product(s, s), &four_p, a);
-            *out = reduce(normalise(combine(&Vector(limbs), &constant(&[0; LIMBS]), b)));
+    fn each_product_and_sum(s: &mut [Vector], a: &[Vector], b: &[Vector]) {
+        let zero = constant(&[0; LIMBS]);
+        for (s, (a, b)) in s.iter_mut().zip(a.iter().zip(b)) {
+            *s = reduce(normalise(combine(&product(a, b), s, &zero)));
         }
     }
 }
 
 features! {
-    fn each_reflection(y: &mut [Vector], s: &[Vector], x: &[Vector], x3: &[Vector]) {
-        for (y, (s, (x, x3))) in y.iter_mut().zip(s.iter().zip(x.iter().zip(x3))) {
-            *y = reduce(difference(&product(&difference(x, x3), s), y));
+    /// s^2 - a - b
+    #[inline]
+    fn square_minus(s: &Vector, a: &Vector, b: &Vector) -> Vector {
+        let limbs = combine(&product(s, s), &constant(&FOUR_P), a);
+        reduce(normalise(combine(&Vector(limbs), &constant(&[0; LIMBS]), b)))
+    }
+}
+
+features! {
+    fn each_third(other: &mut [Vector], s: &[Vector], x: &[Vector]) {
+        for (other, (s, x)) in other.iter_mut().zip(s.iter().zip(x)) {
+            *other = square_minus(s, x, other);
+        }
+    }
+}
+
+features! {
+    fn each_meeting(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>) {
+        let mut chords = [constant(&[0; LIMBS]); BLOCK];
+        for (place, (x, (s, chord))) in x.iter_mut().zip(s.iter().zip(&mut chords)).enumerate() {
+            let x3 = square_minus(s, x, other.map_or(x, |other| &other[place]));
+            *chord = difference(x, &x3);
+            *x = x3;
+        }
+        for (y, (s, chord)) in y.iter_mut().zip(s.iter().zip(&chords)) {
+            *y = reduce(difference(&product(chord, s), y));
         }
     }
 }
@@ -307,11 +319,12 @@ features! {
 }
 
 features! {
-    fn each_selection(out: &mut [Vector], entries: &[Vector], indices: &[u8], stride: usize) {
-        for (place, (out, indices)) in out.iter_mut().zip(indices.chunks_exact(LANES)).enumerate() {
+    fn each_selection(out: &mut [Vector], entries: &[Vector], indices: &[u8]) {
+        let count = entries.len() / out.len();
+        for (out, (entries, indices)) in out.iter_mut().zip(entries.chunks_exact(count).zip(indices.chunks_exact(LANES))) {
             let index = widened(indices);
             let mut limbs = [_mm512_setzero_si512(); LIMBS];
-            for (number, entry) in (0..).zip(entries[place..].iter().step_by(stride)) {
+            for (number, entry) in (0..).zip(entries) {
                 let mask = _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(number));
                 for (limb, entry) in limbs.iter_mut().zip(entry.0) {
                     *limb = _mm512_mask_mov_epi64(*limb, mask, entry);
@@ -349,6 +362,7 @@ fn join(w: [u64; LIMBS]) -> Element {
 
 impl Kernel for Avx512 {
     type Vector = Vector;
+    type Packed = Vector;
     type Table = Table;
     const LANES: usize = LANES;
     const WINDOW: usize = WINDOW;
@@ -384,44 +398,10 @@ impl Kernel for Avx512 {
         }
     }
 
-    fn multiply(out: &mut [Vector], a: &[Vector], b: &[Vector]) {
-        unsafe { each_product(out, a, b) }
-    }
+    super::loops!();
 
-    fn multiply_by(a: &mut [Vector], b: &[Vector]) {
-        unsafe { each_product_by(a, b) }
-    }
-
-    fn square(a: &mut [Vector], count: usize) {
-        unsafe { each_square(a, count) }
-    }
-
-    fn multiply_by_difference(c: &mut [Vector], a: &[Vector], b: &[Vector]) {
-        unsafe { each_product_by_difference(c, a, b) }
-    }
-
-    fn multiply_by_double(c: &mut [Vector], y: &[Vector]) {
-        unsafe { each_product_by_double(c, y) }
-    }
-
-    fn multiply_by_tangent(s: &mut [Vector], x: &[Vector]) {
-        unsafe { each_product_by_tangent(s, x) }
-    }
-
-    fn square_minus(out: &mut [Vector], s: &[Vector], a: &[Vector], b: &[Vector]) {
-        unsafe { each_square_minus(out, s, a, b) }
-    }
-
-    fn reflect(y: &mut [Vector], s: &[Vector], x: &[Vector], x3: &[Vector]) {
-        unsafe { each_reflection(y, s, x, x3) }
-    }
-
-    fn curve(out: &mut [Vector], x: &[Vector], b: &Vector) {
-        unsafe { each_curve(out, x, b) }
-    }
-
-    fn negate_where(a: &mut [Vector], lanes: &[u8]) {
-        unsafe { each_negation(a, lanes) }
+    fn pack(vector: &Vector) -> Vector {
+        *vector
     }
 
     fn table(x: &[Element], y: &[Element]) -> Table {
@@ -438,9 +418,5 @@ impl Kernel for Avx512 {
 
     fn look_up(table: &Table, indices: &[u8], x: &mut [Vector], y: &mut [Vector]) {
         unsafe { each_look_up(table, indices, x, y) }
-    }
-
-    fn select(out: &mut [Vector], entries: &[Vector], indices: &[u8], stride: usize) {
-        unsafe { each_selection(out, entries, indices, stride) }
     }
 }

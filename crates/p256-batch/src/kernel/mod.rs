@@ -26,6 +26,8 @@ pub(crate) const BLOCK: usize = 8;
 pub(crate) trait Kernel: Sized + 'static {
     /// LANES numbers, reduced.
     type Vector: Copy + Zeroize;
+    /// The same, small, to be kept.
+    type Packed: Copy + Zeroize;
     /// Multiples of one point for `look_up`.
     type Table: Send + Sync;
     const LANES: usize;
@@ -45,16 +47,17 @@ pub(crate) trait Kernel: Sized + 'static {
     fn multiply_by(a: &mut [Self::Vector], b: &[Self::Vector]);
     /// a = a^(2^count)
     fn square(a: &mut [Self::Vector], count: usize);
-    /// c = c (a - b)
-    fn multiply_by_difference(c: &mut [Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
-    /// c = c 2y
-    fn multiply_by_double(c: &mut [Self::Vector], y: &[Self::Vector]);
-    /// s = s (3 x^2 - 3): the numerator of the tangent's slope, for a = -3
+    /// out = c (a - b)
+    fn multiply_by_difference(out: &mut [Self::Vector], c: &[Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
+    /// s = s (x^2 - 1): a tangent's slope, if s is 3 / (2 y), as a = -3. At most BLOCK vectors.
     fn multiply_by_tangent(s: &mut [Self::Vector], x: &[Self::Vector]);
-    /// out = s^2 - a - b
-    fn square_minus(out: &mut [Self::Vector], s: &[Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
-    /// y = s (x - x3) - y
-    fn reflect(y: &mut [Self::Vector], s: &[Self::Vector], x: &[Self::Vector], x3: &[Self::Vector]);
+    /// s = a b + s
+    fn multiply_and_add(s: &mut [Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
+    /// other = s^2 - other - x: where a line of slope s that meets the curve at x and other meets it again
+    fn third(other: &mut [Self::Vector], s: &[Self::Vector], x: &[Self::Vector]);
+    /// (x, y) becomes the sum of two points on a line of slope s, itself and the one at `other`; without `other`, twice itself:
+    /// x3 = s^2 - x - other, y3 = s (x - x3) - y. At most BLOCK vectors.
+    fn meet(x: &mut [Self::Vector], y: &mut [Self::Vector], s: &[Self::Vector], other: Option<&[Self::Vector]>);
     /// out = x^3 - 3 x + b
     fn curve(out: &mut [Self::Vector], x: &[Self::Vector], b: &Self::Vector);
     /// a = -a in the lanes whose byte is 0xff, not in those with 0
@@ -64,9 +67,64 @@ pub(crate) trait Kernel: Sized + 'static {
     fn table(x: &[Element], y: &[Element]) -> Self::Table;
     /// The point at each lane's index. The time and the addresses do not depend on the indices.
     fn look_up(table: &Self::Table, indices: &[u8], x: &mut [Self::Vector], y: &mut [Self::Vector]);
-    /// For vector v the one at each lane's index of entries[v], entries[v + stride], entries[v + 2 stride], ...: each is read.
-    fn select(out: &mut [Self::Vector], entries: &[Self::Vector], indices: &[u8], stride: usize);
+    /// Makes a vector small.
+    fn pack(vector: &Self::Vector) -> Self::Packed;
+    /// For each vector the one of its own entries at each lane's index: each is read. As many entries a vector as there are, those of
+    /// the first vector before those of the second.
+    fn select(out: &mut [Self::Vector], entries: &[Self::Packed], indices: &[u8]);
 }
+
+/// The operations of a kernel as calls of its loops, functions of the module for whose processor features it has looked.
+#[cfg(target_arch = "x86_64")]
+macro_rules! loops {
+    () => {
+        fn multiply(out: &mut [Vector], a: &[Vector], b: &[Vector]) {
+            unsafe { each_product(out, a, b) }
+        }
+
+        fn multiply_by(a: &mut [Vector], b: &[Vector]) {
+            unsafe { each_product_by(a, b) }
+        }
+
+        fn square(a: &mut [Vector], count: usize) {
+            unsafe { each_square(a, count) }
+        }
+
+        fn multiply_by_difference(out: &mut [Vector], c: &[Vector], a: &[Vector], b: &[Vector]) {
+            unsafe { each_product_by_difference(out, c, a, b) }
+        }
+
+        fn multiply_by_tangent(s: &mut [Vector], x: &[Vector]) {
+            unsafe { each_product_by_tangent(s, x) }
+        }
+
+        fn multiply_and_add(s: &mut [Vector], a: &[Vector], b: &[Vector]) {
+            unsafe { each_product_and_sum(s, a, b) }
+        }
+
+        fn third(other: &mut [Vector], s: &[Vector], x: &[Vector]) {
+            unsafe { each_third(other, s, x) }
+        }
+
+        fn meet(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>) {
+            unsafe { each_meeting(x, y, s, other) }
+        }
+
+        fn curve(out: &mut [Vector], x: &[Vector], b: &Vector) {
+            unsafe { each_curve(out, x, b) }
+        }
+
+        fn negate_where(a: &mut [Vector], lanes: &[u8]) {
+            unsafe { each_negation(a, lanes) }
+        }
+
+        fn select(out: &mut [Vector], entries: &[Self::Packed], indices: &[u8]) {
+            unsafe { each_selection(out, entries, indices) }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use loops;
 
 /// A kernel that a process can use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

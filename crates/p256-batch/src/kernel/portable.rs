@@ -42,6 +42,7 @@ fn pick<const N: usize>(entries: impl Iterator<Item = [u64; N]>, index: u8, ones
 
 impl Kernel for Portable {
     type Vector = Montgomery;
+    type Packed = Montgomery;
     /// x, then y.
     type Table = Zeroizing<Vec<[u64; 8]>>;
     const LANES: usize = 1;
@@ -73,28 +74,29 @@ impl Kernel for Portable {
         a.iter_mut().for_each(|a| (0..count).for_each(|_| *a = a.squared()));
     }
 
-    fn multiply_by_difference(c: &mut Numbers, a: &Numbers, b: &Numbers) {
-        c.iter_mut().zip(a.iter().zip(b)).for_each(|(c, (a, b))| *c = c.times(a.minus(*b)));
-    }
-
-    fn multiply_by_double(c: &mut Numbers, y: &Numbers) {
-        c.iter_mut().zip(y).for_each(|(c, y)| *c = c.times(y.plus(*y)));
-    }
-
-    fn multiply_by_tangent(s: &mut Numbers, x: &Numbers) {
-        let three_ = three(Montgomery::ONE);
-        s.iter_mut().zip(x).for_each(|(s, x)| *s = s.times(three(x.squared()).minus(three_)));
-    }
-
-    fn square_minus(out: &mut Numbers, s: &Numbers, a: &Numbers, b: &Numbers) {
-        for (out, (s, (a, b))) in out.iter_mut().zip(s.iter().zip(a.iter().zip(b))) {
-            *out = s.squared().minus(*a).minus(*b);
+    fn multiply_by_difference(out: &mut Numbers, c: &Numbers, a: &Numbers, b: &Numbers) {
+        for ((out, c), (a, b)) in out.iter_mut().zip(c).zip(a.iter().zip(b)) {
+            *out = c.times(a.minus(*b));
         }
     }
 
-    fn reflect(y: &mut Numbers, s: &Numbers, x: &Numbers, x3: &Numbers) {
-        for (y, (s, (x, x3))) in y.iter_mut().zip(s.iter().zip(x.iter().zip(x3))) {
-            *y = s.times(x.minus(*x3)).minus(*y);
+    fn multiply_by_tangent(s: &mut Numbers, x: &Numbers) {
+        s.iter_mut().zip(x).for_each(|(s, x)| *s = s.times(x.squared().minus(Montgomery::ONE)));
+    }
+
+    fn multiply_and_add(s: &mut Numbers, a: &Numbers, b: &Numbers) {
+        s.iter_mut().zip(a.iter().zip(b)).for_each(|(s, (a, b))| *s = a.times(*b).plus(*s));
+    }
+
+    fn third(other: &mut Numbers, s: &Numbers, x: &Numbers) {
+        other.iter_mut().zip(s.iter().zip(x)).for_each(|(other, (s, x))| *other = s.squared().minus(*other).minus(*x));
+    }
+
+    fn meet(x: &mut Numbers, y: &mut Numbers, s: &Numbers, other: Option<&Numbers>) {
+        for (place, ((x, y), s)) in x.iter_mut().zip(y).zip(s).enumerate() {
+            let x3 = s.squared().minus(*x).minus(other.map_or(*x, |other| other[place]));
+            *y = s.times(x.minus(x3)).minus(*y);
+            *x = x3;
         }
     }
 
@@ -125,11 +127,14 @@ impl Kernel for Portable {
         }
     }
 
-    fn select(out: &mut Numbers, entries: &Numbers, indices: &[u8], stride: usize) {
-        let ones = black_box(u64::MAX);
-        for (lane, (out, index)) in out.iter_mut().zip(indices).enumerate() {
-            let own = entries[lane..].iter().step_by(stride).map(|entry| entry.0);
-            *out = Montgomery(pick(own, *index, ones));
+    fn pack(number: &Montgomery) -> Montgomery {
+        *number
+    }
+
+    fn select(out: &mut Numbers, entries: &Numbers, indices: &[u8]) {
+        let (ones, count) = (black_box(u64::MAX), entries.len() / out.len());
+        for (out, (entries, index)) in out.iter_mut().zip(entries.chunks_exact(count).zip(indices)) {
+            *out = Montgomery(pick(entries.iter().map(|entry| entry.0), *index, ones));
         }
     }
 }

@@ -74,37 +74,42 @@ fn arithmetic_agrees<K: Kernel>(values: &[Vec<Element>; 3], signs: &[bool]) {
         a.apply("square", |out| K::square(out, 3), |_, x| (0..3).fold(x, |x, _| x.squared()));
         let difference = c.apply(
             "multiply_by_difference",
-            |out| K::multiply_by_difference(out, &a.0, &b.0),
+            |out| K::multiply_by_difference(out, &c.0, &a.0, &b.0),
             |i, z| z.times(x[i].minus(y[i])),
         );
-        let double =
-            c.apply("multiply_by_double", |out| K::multiply_by_double(out, &a.0), |i, z| z.times(x[i].plus(x[i])));
         let tangent = difference.apply(
             "multiply_by_tangent",
             |out| K::multiply_by_tangent(out, &b.0),
-            |i, s| s.times(three(y[i].squared()).minus(three(Montgomery::ONE))),
+            |i, s| s.times(y[i].squared().minus(Montgomery::ONE)),
         );
-        let x3 = double.apply(
-            "square_minus",
-            |out| K::square_minus(out, &tangent.0, &b.0, &c.0),
-            |i, _| tangent.1[i].squared().minus(y[i]).minus(z[i]),
+        let sum = c.apply(
+            "multiply_and_add",
+            |out| K::multiply_and_add(out, &a.0, &tangent.0),
+            |i, z| x[i].times(tangent.1[i]).plus(z),
         );
-        let y3 = c.apply(
-            "reflect",
-            |out| K::reflect(out, &tangent.0, &b.0, &x3.0),
-            |i, z| tangent.1[i].times(y[i].minus(x3.1[i])).minus(z),
-        );
+        let third = |i: usize, other: Montgomery| tangent.1[i].squared().minus(other).minus(y[i]);
+        let x3 = sum.apply("third", |out| K::third(out, &tangent.0, &b.0), third);
+        let meet = |other: Option<&Both<K>>| {
+            let (mut px, mut py) = (b.0.clone(), c.0.clone());
+            K::meet(&mut px, &mut py, &tangent.0, other.map(|other| &other.0[..]));
+            let x3 = b.apply("meet, x", |out| out.copy_from_slice(&px), |i, x| third(i, other.map_or(x, |other| other.1[i])));
+            let chord = |i: usize| y[i].minus(x3.1[i]);
+            let y3 = c.apply("meet, y", |out| out.copy_from_slice(&py), |i, y| tangent.1[i].times(chord(i)).minus(y));
+            (x3, y3)
+        };
+        let (twice, _) = meet(None);
+        let (x4, y3) = meet(Some(&x3));
         let curve = b.apply(
             "curve",
-            |out| K::curve(out, &x3.0, &K::splat(constant)),
-            |i, _| x3.1[i].squared().minus(three(Montgomery::ONE)).times(x3.1[i]).plus(constant.to_montgomery()),
+            |out| K::curve(out, &twice.0, &K::splat(constant)),
+            |i, _| twice.1[i].squared().minus(three(Montgomery::ONE)).times(twice.1[i]).plus(constant.to_montgomery()),
         );
         let negated = y3.apply(
             "negate_where",
             |out| K::negate_where(out, &bytes),
             |i, y| if signs[i] { Montgomery::default().minus(y) } else { y },
         );
-        (a, b, c) = (x3, negated, curve);
+        (a, b, c) = (x4, negated, curve);
     }
 }
 
@@ -127,10 +132,11 @@ fn tables_agree<K: Kernel>(values: &[Vec<Element>; 2], indices: &[u8]) {
 fn selections_agree<K: Kernel>(values: &[Vec<Element>; 3], indices: &[u8]) {
     let entries = values.each_ref().map(|values| Both::<K>::new(values));
     let indices: Vec<u8> = indices.iter().map(|index| index % 3).collect();
-    let all = entries.each_ref().map(|entry| &entry.0[..]).concat();
+    let of_vector = |place: usize| entries.each_ref().map(|entries| K::pack(&entries.0[place]));
+    let all: Vec<K::Packed> = (0..VECTORS).flat_map(of_vector).collect();
     entries[0].apply(
         "select",
-        |out| K::select(out, &all, &indices[..VECTORS * K::LANES], VECTORS),
+        |out| K::select(out, &all, &indices[..VECTORS * K::LANES]),
         |i, _| entries[usize::from(indices[i])].1[i],
     );
 }
@@ -140,9 +146,9 @@ fn inverses_agree<K: Kernel>(values: &[Element]) {
     let both = Both::<K>::new(values);
     let mut inverses = both.0.clone();
     if both.1.iter().any(|value| value.to_element().is_zero()) {
-        assert!(crate::batch::invert::<K>(&mut inverses).is_err());
+        assert!(crate::batch::invert::<K>(&mut inverses, Element::small(1)).is_err());
     } else {
-        both.apply("invert", |out| crate::batch::invert::<K>(out).expect("no zero"), |_, value| value.inverse());
+        both.apply("invert", |out| crate::batch::invert::<K>(out, Element::small(3)).expect("no zero"), |_, value| three(value.inverse()));
     }
 }
 

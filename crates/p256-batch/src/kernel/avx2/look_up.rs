@@ -1,6 +1,6 @@
 //! Multiples of a fixed base, byte by byte: an instruction that shuffles 16 bytes looks one byte up for 32 lanes.
 
-use super::{LANES, LIMBS, MASK, R_SQUARED_VECTOR, Vector, each_scaled, gather, join};
+use super::{LANES, Packed, R_SQUARED_VECTOR, Vector, each_scaled, gather, join, unpacked};
 use crate::field::Element;
 use std::arch::x86_64::*;
 use zeroize::Zeroizing;
@@ -55,7 +55,7 @@ super::features! {
                     *words = transpose(bytes);
                 }
                 for (vector, out) in out.iter_mut().enumerate() {
-                    *out = split(words.map(|word| word[vector]));
+                    *out = unpacked(Packed(words.map(|word| word[vector])));
                 }
             }
         }
@@ -115,24 +115,5 @@ super::features! {
         });
         let [[[v0, v1], [v2, v3]], [[v4, v5], [v6, v7]]] = [w0, w1];
         [v0, v1, v2, v3, v4, v5, v6, v7]
-    }
-}
-
-super::features! {
-    /// The limbs of four lanes.
-    #[inline]
-    fn split(x: [__m256i; 4]) -> Vector {
-        let mut limbs = [_mm256_setzero_si256(); LIMBS];
-        let mask = _mm256_set1_epi64x(MASK as i64);
-        limbs[0] = x[0];
-        limbs[1] = _mm256_srli_epi64::<29>(x[0]);
-        limbs[2] = _mm256_or_si256(_mm256_srli_epi64::<58>(x[0]), _mm256_slli_epi64::<6>(x[1]));
-        limbs[3] = _mm256_srli_epi64::<23>(x[1]);
-        limbs[4] = _mm256_or_si256(_mm256_srli_epi64::<52>(x[1]), _mm256_slli_epi64::<12>(x[2]));
-        limbs[5] = _mm256_srli_epi64::<17>(x[2]);
-        limbs[6] = _mm256_or_si256(_mm256_srli_epi64::<46>(x[2]), _mm256_slli_epi64::<18>(x[3]));
-        limbs[7] = _mm256_srli_epi64::<11>(x[3]);
-        limbs[8] = _mm256_srli_epi64::<40>(x[3]);
-        Vector(limbs.map(|limb| _mm256_and_si256(limb, mask)))
     }
 }
