@@ -50,9 +50,7 @@ impl<K: Kernel> Comb<K> {
 
     /// For each of several digits of the points' lanes a batch of products, all in one.
     pub(crate) fn multiply(&self, digits: &[Digits], scratch: &mut Scratch<K>) -> Result<Batch<K>, Exceptional> {
-        let term = |number: usize, step: usize| {
-            Batch::selected(&self.0[number], digits, number * TABLES_APART + step)
-        };
+        let term = |number: usize, step: usize| Batch::selected(&self.0[number], digits, number * TABLES_APART + step);
         let mut sum = term(0, TABLES_APART - 1);
         for step in (0..TABLES_APART).rev() {
             if step + 1 < TABLES_APART {

@@ -2,6 +2,7 @@
 
 use crate::batch::{Batch, Exceptional, Scratch};
 use crate::digits::Digits;
+use crate::field::Element;
 use crate::kernel::Kernel;
 use zeroize::Zeroize;
 
@@ -25,25 +26,36 @@ impl<K: Kernel> Drop for Multiples<K> {
 impl<K: Kernel> Multiples<K> {
     /// The entries, each for all vectors.
     pub(crate) fn new(entries: &[Batch<K>]) -> Self {
-        // The entries of a vector after each other: so they are read in the order in which they lie.
-        let packed = |coordinate: fn(&Batch<K>) -> &[K::Vector]| {
-            let places = 0..entries[0].len();
-            places.flat_map(|place| entries.iter().map(move |entry| K::pack(&coordinate(entry)[place]))).collect()
-        };
-        Self { count: entries.len(), x: packed(Batch::x), y: packed(Batch::y) }
+        let mut multiples = Self::empty(entries[0].len(), entries.len());
+        (0..).zip(entries).for_each(|(number, entry)| multiples.set(number, entry));
+        multiples
     }
 
     /// P of each point of a batch, then 3P, 5P, ...
     pub(crate) fn odd(points: &Batch<K>, scratch: &mut Scratch<K>) -> Result<Self, Exceptional> {
-        let mut twice = points.clone();
+        const COUNT: usize = 1 << (VARIABLE_WINDOW - 1);
+        let mut multiples = Self::empty(points.len(), COUNT);
+        let (mut multiple, mut twice) = (points.clone(), points.clone());
         twice.double(scratch);
-        let mut multiples = vec![points.clone()];
-        for number in 1..1 << (VARIABLE_WINDOW - 1) {
-            let mut next: Batch<K> = multiples[number - 1].clone();
-            next.add(&twice, scratch)?;
-            multiples.push(next);
+        multiples.set(0, &multiple);
+        for number in 1..COUNT {
+            multiple.add(&twice, scratch)?;
+            multiples.set(number, &multiple);
         }
-        Ok(Self::new(&multiples))
+        Ok(multiples)
+    }
+
+    fn empty(vectors: usize, count: usize) -> Self {
+        let zeros = || vec![K::pack(&K::splat(Element::ZERO)); vectors * count];
+        Self { count, x: zeros(), y: zeros() }
+    }
+
+    /// The entries of a vector lie after each other: so they are read in that order.
+    fn set(&mut self, number: usize, entry: &Batch<K>) {
+        for (packed, vectors) in [(&mut self.x, entry.x()), (&mut self.y, entry.y())] {
+            let places = packed.iter_mut().skip(number).step_by(self.count);
+            places.zip(vectors).for_each(|(place, vector)| *place = K::pack(vector));
+        }
     }
 
     /// The entry that digit `position` names in each lane of the first vectors, or its opposite.

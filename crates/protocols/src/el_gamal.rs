@@ -109,6 +109,12 @@ impl Ciphertexts {
         batches.iter().fold(Self::default(), |all, batch| Self { u: all.u.chain(&batch.u), e: all.e.chain(&batch.e) })
     }
 
+    /// The first, and those from `position` on.
+    pub fn split(&self, position: usize) -> (Self, Self) {
+        let ((first_u, u), (first_e, e)) = (self.u.split(position), self.e.split(position));
+        (Self { u: first_u, e: first_e }, Self { u, e })
+    }
+
     /// Those at the given positions.
     #[must_use]
     pub fn gather(&self, positions: impl IntoIterator<Item = usize> + Clone) -> Self {

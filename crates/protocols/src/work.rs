@@ -9,8 +9,8 @@ use rayon::prelude::*;
 /// the sorting they are all that a stage of many registers holds more than one of few.
 const BLOCK_PER_THREAD: usize = 1 << 20;
 
-/// Bytes of records that one thread works on at once, at most: about a thousand registers, whose points share each inversion.
-const CHUNK: usize = 200 << 10;
+/// Bytes of records that one thread works on at once, at most: 1,024 registers, whose points share each inversion.
+const CHUNK: usize = 198 << 10;
 
 /// The threads, block size and progress of one stage function.
 pub struct Work<'a> {
@@ -129,7 +129,8 @@ impl<'a> Work<'a> {
         F: Fn(u64, &mut [u8]) -> Result<T> + Sync,
     {
         let share = (block.len() / record).div_ceil(self.pool.current_num_threads());
-        let records = (CHUNK / record).min(share).max(1);
+        // Chunks of one size: a small last one would have inversions to itself.
+        let records = share.div_ceil(share.div_ceil(CHUNK / record).max(1)).max(1);
         self.run(|| {
             let chunks = block.par_chunks_mut(records * record).enumerate();
             chunks

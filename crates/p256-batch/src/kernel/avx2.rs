@@ -13,8 +13,8 @@ use super::{BLOCK, Kernel};
 use crate::field::{Element, reduce_once};
 use look_up::Table;
 use product::{
-    multiply_by, product, product_minus, product_plus, product_with_difference, square, square_in_place, square_minus_one, third,
-    third_and_chord,
+    multiply_by, product, product_minus, product_plus, product_with_difference, square, square_in_place,
+    square_minus_one, third, third_and_chord,
 };
 use std::arch::x86_64::*;
 use zeroize::Zeroize;
@@ -373,7 +373,10 @@ features! {
         limbs[6] = _mm256_or_si256(_mm256_srli_epi64::<46>(w[2]), _mm256_slli_epi64::<18>(w[3]));
         limbs[7] = _mm256_srli_epi64::<11>(w[3]);
         limbs[8] = _mm256_srli_epi64::<40>(w[3]);
-        Vector(limbs.map(|limb| _mm256_and_si256(limb, mask)))
+        for limb in &mut limbs {
+            *limb = _mm256_and_si256(*limb, mask); // not by `map`: what it calls is not inlined here
+        }
+        Vector(limbs)
     }
 }
 

@@ -85,7 +85,11 @@ macro_rules! features {
 features! {
     #[inline]
     fn constant(limbs: &[i64; LIMBS]) -> Vector {
-        Vector(limbs.map(|limb| _mm512_set1_epi64(limb)))
+        let mut constant = [_mm512_setzero_si512(); LIMBS];
+        for (constant, limb) in constant.iter_mut().zip(limbs) {
+            *constant = _mm512_set1_epi64(*limb);
+        }
+        Vector(constant)
     }
 }
 

@@ -92,7 +92,11 @@ fn arithmetic_agrees<K: Kernel>(values: &[Vec<Element>; 3], signs: &[bool]) {
         let meet = |other: Option<&Both<K>>| {
             let (mut px, mut py) = (b.0.clone(), c.0.clone());
             K::meet(&mut px, &mut py, &tangent.0, other.map(|other| &other.0[..]));
-            let x3 = b.apply("meet, x", |out| out.copy_from_slice(&px), |i, x| third(i, other.map_or(x, |other| other.1[i])));
+            let x3 = b.apply(
+                "meet, x",
+                |out| out.copy_from_slice(&px),
+                |i, x| third(i, other.map_or(x, |other| other.1[i])),
+            );
             let chord = |i: usize| y[i].minus(x3.1[i]);
             let y3 = c.apply("meet, y", |out| out.copy_from_slice(&py), |i, y| tangent.1[i].times(chord(i)).minus(y));
             (x3, y3)
@@ -148,7 +152,11 @@ fn inverses_agree<K: Kernel>(values: &[Element]) {
     if both.1.iter().any(|value| value.to_element().is_zero()) {
         assert!(crate::batch::invert::<K>(&mut inverses, Element::small(1)).is_err());
     } else {
-        both.apply("invert", |out| crate::batch::invert::<K>(out, Element::small(3)).expect("no zero"), |_, value| three(value.inverse()));
+        both.apply(
+            "invert",
+            |out| crate::batch::invert::<K>(out, Element::small(3)).expect("no zero"),
+            |_, value| three(value.inverse()),
+        );
     }
 }
 

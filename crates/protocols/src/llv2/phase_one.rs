@@ -24,11 +24,13 @@ pub fn blind_registers(stage: &Stage<'_>, secret: &[u8], public_key: &[u8]) -> R
         let scalars = draws.scalars(HEADER + PER_REGISTER * first, PER_REGISTER as usize * count)?;
         let index = Ciphertexts::decode(records, REGISTER_SIZE, INDEX)?;
         index.blind(&secret, &pohlig_hellman).encode_into(records, REGISTER_SIZE, INDEX)?;
-        for (column, offset) in [KEY, COUNT].into_iter().enumerate() {
-            let ciphertexts = Ciphertexts::decode(records, REGISTER_SIZE, offset)?;
-            let fresh = ciphertexts.re_randomise(&public_key, &scalars.column(2, column));
-            fresh.encode_into(records, REGISTER_SIZE, offset)?;
-        }
+        // Keys and counts together, as the more points share an inversion, the cheaper each is.
+        let [keys, counts] = [KEY, COUNT].map(|offset| Ciphertexts::decode(records, REGISTER_SIZE, offset));
+        let scalars = scalars.column(2, 0).chain(&scalars.column(2, 1));
+        let fresh = Ciphertexts::chain(&[keys?, counts?]).re_randomise(&public_key, &scalars);
+        let (keys, counts) = fresh.split(count);
+        keys.encode_into(records, REGISTER_SIZE, KEY)?;
+        counts.encode_into(records, REGISTER_SIZE, COUNT)?;
         Ok(())
     })?;
     draws.finish(HEADER + PER_REGISTER * registers)?;

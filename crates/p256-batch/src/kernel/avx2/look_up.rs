@@ -55,7 +55,8 @@ super::features! {
                     *words = transpose(bytes);
                 }
                 for (vector, out) in out.iter_mut().enumerate() {
-                    *out = unpacked(Packed(words.map(|word| word[vector])));
+                    let [w0, w1, w2, w3] = &words;
+                    *out = unpacked(Packed([w0[vector], w1[vector], w2[vector], w3[vector]]));
                 }
             }
         }
@@ -67,13 +68,15 @@ super::features! {
     /// that `transpose` puts right.
     #[inline]
     fn selectors(indices: &[u8]) -> [__m256i; PARTS] {
-        let mut ordered = [0; GROUP];
-        for (lane, index) in indices.iter().enumerate() {
-            let (vector, place) = (lane / LANES, lane % LANES);
-            ordered[place / 2 * 16 + 2 * vector + place % 2] = *index;
-        }
+        let mut padded = [0; GROUP];
+        padded[..indices.len()].copy_from_slice(indices);
         // SAFETY: 32 bytes are there, and the instruction takes any alignment.
-        let index = unsafe { _mm256_loadu_si256(ordered.as_ptr().cast()) };
+        let index = unsafe { _mm256_loadu_si256(padded.as_ptr().cast()) };
+        // The first two lanes of each vector to the lower half, the others to the upper.
+        let pairs = _mm256_setr_epi8(
+            0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,
+        );
+        let index = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_shuffle_epi8(index, pairs));
         let part = _mm256_and_si256(index, _mm256_set1_epi8(0x70));
         let place = _mm256_and_si256(index, _mm256_set1_epi8(0x0f));
         let mut selectors = [place; PARTS];
@@ -99,21 +102,33 @@ super::features! {
 }
 
 super::features! {
+    #[inline]
+    fn bytes(a: __m256i, b: __m256i) -> [__m256i; 2] {
+        [_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)]
+    }
+}
+
+super::features! {
     /// Eight bytes of 32 lanes to a 64-bit word of four lanes, eight times.
     #[inline]
-    fn transpose(bytes: [__m256i; 8]) -> [__m256i; VECTORS] {
-        let [b0, b1, b2, b3, b4, b5, b6, b7] = bytes;
-        let pairs = [[b0, b1], [b2, b3], [b4, b5], [b6, b7]];
-        let low = pairs.map(|[even, odd]| _mm256_unpacklo_epi8(even, odd));
-        let high = pairs.map(|[even, odd]| _mm256_unpackhi_epi8(even, odd));
-        let [w0, w1] = [low, high].map(|[p0, p1, p2, p3]| {
-            let fours = [
-                [_mm256_unpacklo_epi16(p0, p1), _mm256_unpacklo_epi16(p2, p3)],
-                [_mm256_unpackhi_epi16(p0, p1), _mm256_unpackhi_epi16(p2, p3)],
-            ];
-            fours.map(|[lower, upper]| [_mm256_unpacklo_epi32(lower, upper), _mm256_unpackhi_epi32(lower, upper)])
-        });
-        let [[[v0, v1], [v2, v3]], [[v4, v5], [v6, v7]]] = [w0, w1];
+    fn transpose([b0, b1, b2, b3, b4, b5, b6, b7]: [__m256i; 8]) -> [__m256i; VECTORS] {
+        let ([l0, h0], [l1, h1], [l2, h2], [l3, h3]) = (bytes(b0, b1), bytes(b2, b3), bytes(b4, b5), bytes(b6, b7));
+        let ([v0, v1, v2, v3], [v4, v5, v6, v7]) = (words([l0, l1, l2, l3]), words([h0, h1, h2, h3]));
         [v0, v1, v2, v3, v4, v5, v6, v7]
+    }
+}
+
+super::features! {
+    /// Two bytes each to words.
+    #[inline]
+    fn words([p0, p1, p2, p3]: [__m256i; 4]) -> [__m256i; 4] {
+        let (lower, upper) = (_mm256_unpacklo_epi16(p0, p1), _mm256_unpacklo_epi16(p2, p3));
+        let (next_lower, next_upper) = (_mm256_unpackhi_epi16(p0, p1), _mm256_unpackhi_epi16(p2, p3));
+        [
+            _mm256_unpacklo_epi32(lower, upper),
+            _mm256_unpackhi_epi32(lower, upper),
+            _mm256_unpacklo_epi32(next_lower, next_upper),
+            _mm256_unpackhi_epi32(next_lower, next_upper),
+        ]
     }
 }
