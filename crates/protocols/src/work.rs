@@ -129,8 +129,9 @@ impl<'a> Work<'a> {
         F: Fn(u64, &mut [u8]) -> Result<T> + Sync,
     {
         let share = (block.len() / record).div_ceil(self.pool.current_num_threads());
-        // Chunks of one size: a small last one would have inversions to itself.
-        let records = share.div_ceil(share.div_ceil(CHUNK / record).max(1)).max(1);
+        // Of one size: a small last chunk would have inversions to itself.
+        let chunks = share.div_ceil((CHUNK / record).max(1)).max(1);
+        let records = share.div_ceil(chunks).max(1);
         self.run(|| {
             let chunks = block.par_chunks_mut(records * record).enumerate();
             chunks
