@@ -126,9 +126,9 @@ impl<K: Kernel> Batch<K> {
             (self.len(), THREE_HALVES),
             self,
             |points, range, out, by| K::multiply(out, by, &points.y[range]),
-            |points, range, slope| {
-                K::multiply_by_tangent(slope, &points.x[range.clone()]);
-                K::meet(&mut points.x[range.clone()], &mut points.y[range], slope, None);
+            |points, range, slope, room| {
+                K::multiply_by_tangent(slope, &points.x[range.clone()], room);
+                K::meet(&mut points.x[range.clone()], &mut points.y[range], slope, None, room);
             },
             scratch,
         );
@@ -141,13 +141,11 @@ impl<K: Kernel> Batch<K> {
     /// -s - 2y / (x3 - x), where s is that of P and Q.
     pub(crate) fn double_and_add(&mut self, term: &mut Self, scratch: &mut Scratch<K>) -> Result<(), Exceptional> {
         let length = self.len();
-        let mut slopes = [K::splat(Element::ZERO); BLOCK];
         divide::<K, _>(
             (length, Element::small(1)),
             term,
             |term, range, out, by| K::multiply_by_difference(out, by, &term.x[range.clone()], &self.x[range]),
-            |term, range, inverse| {
-                let opposite = &mut slopes[..range.len()];
+            |term, range, inverse, opposite| {
                 K::multiply_by_difference(opposite, inverse, &self.y[range.clone()], &term.y[range.clone()]);
                 K::third(&mut term.x[range.clone()], opposite, &self.x[range.clone()]);
                 term.y[range].copy_from_slice(opposite);
@@ -160,11 +158,11 @@ impl<K: Kernel> Batch<K> {
             |(points, term), range, out, by| {
                 K::multiply_by_difference(out, by, &points.x[range.clone()], &term.x[range]);
             },
-            |(points, term), range, inverse| {
+            |(points, term), range, inverse, room| {
                 let (x, y) = (&mut points.x[range.clone()], &mut points.y[range.clone()]);
                 let slope = &mut term.y[range.clone()];
                 K::multiply_and_add(slope, inverse, y);
-                K::meet(x, y, slope, Some(&term.x[range]));
+                K::meet(x, y, slope, Some(&term.x[range]), room);
             },
             scratch,
         )
@@ -250,6 +248,12 @@ impl<K: Kernel> Batch<K> {
         Ok(sum)
     }
 
+    /// The vectors of several batches.
+    pub(crate) fn concat(batches: &[Self]) -> Self {
+        let all = |vectors: fn(&Self) -> &[K::Vector]| batches.iter().map(vectors).collect::<Vec<_>>().concat();
+        Self { x: all(Self::x), y: all(Self::y) }
+    }
+
     /// The opposite of every point.
     pub(crate) fn negate(&mut self) {
         let lanes = vec![0xff; self.len() * K::LANES];
@@ -270,24 +274,25 @@ fn add<K: Kernel>(
         (x.len(), Element::small(1)),
         &mut (x, y),
         |(x, _), range, out, by| K::multiply_by_difference(out, by, &other_x[range.clone()], &x[range]),
-        |(x, y), range, inverse| {
+        |(x, y), range, inverse, room| {
             let (x, y, slope) = (&mut x[range.clone()], &mut y[range.clone()], &mut slopes[..range.len()]);
             K::multiply_by_difference(slope, inverse, &other_y[range.clone()], y);
-            K::meet(x, y, slope, Some(&other_x[range]));
+            K::meet(x, y, slope, Some(&other_x[range]), room);
         },
         scratch,
     )
 }
 
 /// Calls `apply` with `dividend` over each of `length` denominators that points have, block by block, or not at all if one is zero.
-/// `multiply(points, range, out, by)` sets out to those of a range times `by`. In `apply` the points of the range may change.
+/// `multiply(points, range, out, by)` sets out to those of a range times `by`. In `apply` the points of the range may change;
+/// it has as much room beside.
 ///
 /// The products of all denominators so far are kept, vector by vector of a block, and one inverse serves all (Montgomery's trick).
 fn divide<K: Kernel, P>(
     (length, dividend): (usize, Element),
     points: &mut P,
     multiply: impl Fn(&P, Range<usize>, &mut [K::Vector], &[K::Vector]),
-    mut apply: impl FnMut(&mut P, Range<usize>, &mut [K::Vector]),
+    mut apply: impl FnMut(&mut P, Range<usize>, &mut [K::Vector], &mut [K::Vector]),
     scratch: &mut Scratch<K>,
 ) -> Result<(), Exceptional> {
     let products = scratch.of(length);
@@ -298,7 +303,7 @@ fn divide<K: Kernel, P>(
         multiply(points, range.clone(), &mut rest[..range.len()], &last_block(before, &ones)[..range.len()]);
     }
     let used = length.min(BLOCK);
-    let (mut these, mut next, mut quotients) = (ones, ones, ones);
+    let (mut these, mut next, mut quotients, mut room) = (ones, ones, ones, ones);
     these[..used].copy_from_slice(&products[length - used..]);
     these[..used].rotate_right(length % BLOCK); // a last block that is not full has the first vectors
     invert::<K>(&mut these[..used], dividend)?;
@@ -310,7 +315,7 @@ fn divide<K: Kernel, P>(
         multiply(points, range.clone(), &mut next[..count], &these[..count]);
         next[count..].copy_from_slice(&these[count..]);
         std::mem::swap(&mut these, &mut next);
-        apply(points, range, &mut quotients[..count]);
+        apply(points, range, &mut quotients[..count], &mut room[..count]);
     }
     Ok(())
 }

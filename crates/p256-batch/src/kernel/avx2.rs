@@ -7,11 +7,13 @@
 #![allow(unsafe_code)] // every unsafe block here calls a function that needs AVX2, which `available` looks for, or says why
 
 mod look_up;
+mod packed;
 mod product;
 
-use super::{BLOCK, Kernel};
+use super::Kernel;
 use crate::field::{Element, reduce_once};
 use look_up::Table;
+use packed::{Packed, WORDS, packed, unpacked};
 use product::{
     multiply_by, product, product_minus, product_plus, product_with_difference, square, square_in_place,
     square_minus_one, third, third_and_chord,
@@ -29,8 +31,6 @@ pub(crate) fn available() -> bool {
 
 const LIMBS: usize = 9;
 const LANES: usize = 4;
-/// 64-bit words of a number.
-const WORDS: usize = 4;
 const BITS: u32 = 29;
 const MASK: u64 = (1 << BITS) - 1;
 type Limbs = [u64; LIMBS];
@@ -242,12 +242,11 @@ features! {
 }
 
 features! {
-    fn each_product_by_tangent(s: &mut [Vector], x: &[Vector]) {
-        let mut numerators = [zero(); BLOCK];
+    fn each_product_by_tangent(s: &mut [Vector], x: &[Vector], numerators: &mut [Vector]) {
         for (numerator, x) in numerators.iter_mut().zip(x) {
             square_minus_one(numerator, x);
         }
-        for (s, numerator) in s.iter_mut().zip(&numerators) {
+        for (s, numerator) in s.iter_mut().zip(numerators) {
             multiply_by(s, numerator);
         }
     }
@@ -271,12 +270,11 @@ features! {
 }
 
 features! {
-    fn each_meeting(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>) {
-        let mut chords = [zero(); BLOCK];
-        for (place, (x, (s, chord))) in x.iter_mut().zip(s.iter().zip(&mut chords)).enumerate() {
+    fn each_meeting(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>, chords: &mut [Vector]) {
+        for (place, (x, (s, chord))) in x.iter_mut().zip(s.iter().zip(chords.iter_mut())).enumerate() {
             third_and_chord(x, s, other.map(|other| &other[place]), chord);
         }
-        for (y, (s, chord)) in y.iter_mut().zip(s.iter().zip(&chords)) {
+        for (y, (s, chord)) in y.iter_mut().zip(s.iter().zip(chords)) {
             product_minus(y, chord, s);
         }
     }
@@ -311,72 +309,6 @@ features! {
                 *limb = _mm256_blendv_epi8(*limb, negative, mask);
             }
         }
-    }
-}
-
-/// The words of a number below 2^256 in each lane.
-#[derive(Clone, Copy)]
-#[repr(C, align(32))]
-pub(crate) struct Packed([__m256i; WORDS]);
-
-impl Zeroize for Packed {
-    fn zeroize(&mut self) {
-        // SAFETY: `self` is a valid, aligned place, and zero is a valid value. A volatile write is not left out.
-        unsafe { std::ptr::write_volatile(self, std::mem::zeroed()) };
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
-    }
-}
-
-features! {
-    /// A reduced number, from which p is taken if it is 2^256 or more: then it is below.
-    fn packed(vector: &Vector) -> Packed {
-        let Vector(mut w) = normalise(*vector);
-        let (zero, mask) = (_mm256_setzero_si256(), _mm256_set1_epi64x(MASK as i64));
-        let above = _mm256_sub_epi64(zero, _mm256_srli_epi64::<24>(w[LIMBS - 1]));
-        let mut borrow = zero;
-        for (limb, p) in w.iter_mut().zip(P) {
-            let p = _mm256_and_si256(above, _mm256_set1_epi64x(p as i64));
-            let difference = _mm256_add_epi64(_mm256_sub_epi64(*limb, p), borrow);
-            borrow = _mm256_cmpgt_epi64(zero, difference);
-            *limb = _mm256_and_si256(difference, mask);
-        }
-        Packed([
-            _mm256_or_si256(_mm256_or_si256(w[0], _mm256_slli_epi64::<29>(w[1])), _mm256_slli_epi64::<58>(w[2])),
-            _mm256_or_si256(
-                _mm256_or_si256(_mm256_srli_epi64::<6>(w[2]), _mm256_slli_epi64::<23>(w[3])),
-                _mm256_slli_epi64::<52>(w[4]),
-            ),
-            _mm256_or_si256(
-                _mm256_or_si256(_mm256_srli_epi64::<12>(w[4]), _mm256_slli_epi64::<17>(w[5])),
-                _mm256_slli_epi64::<46>(w[6]),
-            ),
-            _mm256_or_si256(
-                _mm256_or_si256(_mm256_srli_epi64::<18>(w[6]), _mm256_slli_epi64::<11>(w[7])),
-                _mm256_slli_epi64::<40>(w[8]),
-            ),
-        ])
-    }
-}
-
-features! {
-    /// The limbs of four lanes from their words.
-    #[inline]
-    fn unpacked(Packed(w): Packed) -> Vector {
-        let mut limbs = [_mm256_setzero_si256(); LIMBS];
-        let mask = _mm256_set1_epi64x(MASK as i64);
-        limbs[0] = w[0];
-        limbs[1] = _mm256_srli_epi64::<29>(w[0]);
-        limbs[2] = _mm256_or_si256(_mm256_srli_epi64::<58>(w[0]), _mm256_slli_epi64::<6>(w[1]));
-        limbs[3] = _mm256_srli_epi64::<23>(w[1]);
-        limbs[4] = _mm256_or_si256(_mm256_srli_epi64::<52>(w[1]), _mm256_slli_epi64::<12>(w[2]));
-        limbs[5] = _mm256_srli_epi64::<17>(w[2]);
-        limbs[6] = _mm256_or_si256(_mm256_srli_epi64::<46>(w[2]), _mm256_slli_epi64::<18>(w[3]));
-        limbs[7] = _mm256_srli_epi64::<11>(w[3]);
-        limbs[8] = _mm256_srli_epi64::<40>(w[3]);
-        for limb in &mut limbs {
-            *limb = _mm256_and_si256(*limb, mask); // not by `map`: what it calls is not inlined here
-        }
-        Vector(limbs)
     }
 }
 

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // every unsafe block here calls a function that needs the features that `available` looks for
 
-use super::{BLOCK, Kernel};
+use super::Kernel;
 use crate::field::{Element, reduce_once};
 use std::arch::x86_64::*;
 use zeroize::Zeroize;
@@ -209,7 +209,7 @@ features! {
 }
 
 features! {
-    fn each_product_by_tangent(s: &mut [Vector], x: &[Vector]) {
+    fn each_product_by_tangent(s: &mut [Vector], x: &[Vector], _: &mut [Vector]) {
         let (minus_one, zero) = (constant(&MINUS_ONE), constant(&[0; LIMBS]));
         for (s, x) in s.iter_mut().zip(x) {
             *s = product(&normalise(combine(&product(x, x), &minus_one, &zero)), s);
@@ -244,14 +244,13 @@ features! {
 }
 
 features! {
-    fn each_meeting(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>) {
-        let mut chords = [constant(&[0; LIMBS]); BLOCK];
-        for (place, (x, (s, chord))) in x.iter_mut().zip(s.iter().zip(&mut chords)).enumerate() {
+    fn each_meeting(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>, chords: &mut [Vector]) {
+        for (place, (x, (s, chord))) in x.iter_mut().zip(s.iter().zip(chords.iter_mut())).enumerate() {
             let x3 = square_minus(s, x, other.map_or(x, |other| &other[place]));
             *chord = difference(x, &x3);
             *x = x3;
         }
-        for (y, (s, chord)) in y.iter_mut().zip(s.iter().zip(&chords)) {
+        for (y, (s, chord)) in y.iter_mut().zip(s.iter().zip(chords)) {
             *y = reduce(difference(&product(chord, s), y));
         }
     }

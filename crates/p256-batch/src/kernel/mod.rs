@@ -49,15 +49,21 @@ pub(crate) trait Kernel: Sized + 'static {
     fn square(a: &mut [Self::Vector], count: usize);
     /// out = c (a - b)
     fn multiply_by_difference(out: &mut [Self::Vector], c: &[Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
-    /// s = s (x^2 - 1): a tangent's slope, if s is 3 / (2 y), as a = -3. At most BLOCK vectors.
-    fn multiply_by_tangent(s: &mut [Self::Vector], x: &[Self::Vector]);
+    /// s = s (x^2 - 1): a tangent's slope, if s is 3 / (2 y), as a = -3. `room` is for what comes between.
+    fn multiply_by_tangent(s: &mut [Self::Vector], x: &[Self::Vector], room: &mut [Self::Vector]);
     /// s = a b + s
     fn multiply_and_add(s: &mut [Self::Vector], a: &[Self::Vector], b: &[Self::Vector]);
     /// other = s^2 - other - x: where a line of slope s that meets the curve at x and other meets it again
     fn third(other: &mut [Self::Vector], s: &[Self::Vector], x: &[Self::Vector]);
     /// (x, y) becomes the sum of two points on a line of slope s, itself and the one at `other`; without `other`, twice itself:
-    /// x3 = s^2 - x - other, y3 = s (x - x3) - y. At most BLOCK vectors.
-    fn meet(x: &mut [Self::Vector], y: &mut [Self::Vector], s: &[Self::Vector], other: Option<&[Self::Vector]>);
+    /// x3 = s^2 - x - other, y3 = s (x - x3) - y. `room` is for what comes between.
+    fn meet(
+        x: &mut [Self::Vector],
+        y: &mut [Self::Vector],
+        s: &[Self::Vector],
+        other: Option<&[Self::Vector]>,
+        room: &mut [Self::Vector],
+    );
     /// out = x^3 - 3 x + b
     fn curve(out: &mut [Self::Vector], x: &[Self::Vector], b: &Self::Vector);
     /// a = -a in the lanes whose byte is 0xff, not in those with 0
@@ -94,8 +100,8 @@ macro_rules! loops {
             unsafe { each_product_by_difference(out, c, a, b) }
         }
 
-        fn multiply_by_tangent(s: &mut [Vector], x: &[Vector]) {
-            unsafe { each_product_by_tangent(s, x) }
+        fn multiply_by_tangent(s: &mut [Vector], x: &[Vector], room: &mut [Vector]) {
+            unsafe { each_product_by_tangent(s, x, room) }
         }
 
         fn multiply_and_add(s: &mut [Vector], a: &[Vector], b: &[Vector]) {
@@ -106,8 +112,8 @@ macro_rules! loops {
             unsafe { each_third(other, s, x) }
         }
 
-        fn meet(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>) {
-            unsafe { each_meeting(x, y, s, other) }
+        fn meet(x: &mut [Vector], y: &mut [Vector], s: &[Vector], other: Option<&[Vector]>, room: &mut [Vector]) {
+            unsafe { each_meeting(x, y, s, other, room) }
         }
 
         fn curve(out: &mut [Vector], x: &[Vector], b: &Vector) {

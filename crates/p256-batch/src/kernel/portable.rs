@@ -80,7 +80,7 @@ impl Kernel for Portable {
         }
     }
 
-    fn multiply_by_tangent(s: &mut Numbers, x: &Numbers) {
+    fn multiply_by_tangent(s: &mut Numbers, x: &Numbers, _: &mut Numbers) {
         s.iter_mut().zip(x).for_each(|(s, x)| *s = s.times(x.squared().minus(Montgomery::ONE)));
     }
 
@@ -92,7 +92,7 @@ impl Kernel for Portable {
         other.iter_mut().zip(s.iter().zip(x)).for_each(|(other, (s, x))| *other = s.squared().minus(*other).minus(*x));
     }
 
-    fn meet(x: &mut Numbers, y: &mut Numbers, s: &Numbers, other: Option<&Numbers>) {
+    fn meet(x: &mut Numbers, y: &mut Numbers, s: &Numbers, other: Option<&Numbers>, _: &mut Numbers) {
         for (place, ((x, y), s)) in x.iter_mut().zip(y).zip(s).enumerate() {
             let x3 = s.squared().minus(*x).minus(other.map_or(*x, |other| other[place]));
             *y = s.times(x.minus(x3)).minus(*y);

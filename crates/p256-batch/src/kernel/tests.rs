@@ -79,7 +79,7 @@ fn arithmetic_agrees<K: Kernel>(values: &[Vec<Element>; 3], signs: &[bool]) {
         );
         let tangent = difference.apply(
             "multiply_by_tangent",
-            |out| K::multiply_by_tangent(out, &b.0),
+            |out| K::multiply_by_tangent(out, &b.0, &mut a.0.clone()),
             |i, s| s.times(y[i].squared().minus(Montgomery::ONE)),
         );
         let sum = c.apply(
@@ -91,7 +91,7 @@ fn arithmetic_agrees<K: Kernel>(values: &[Vec<Element>; 3], signs: &[bool]) {
         let x3 = sum.apply("third", |out| K::third(out, &tangent.0, &b.0), third);
         let meet = |other: Option<&Both<K>>| {
             let (mut px, mut py) = (b.0.clone(), c.0.clone());
-            K::meet(&mut px, &mut py, &tangent.0, other.map(|other| &other.0[..]));
+            K::meet(&mut px, &mut py, &tangent.0, other.map(|other| &other.0[..]), &mut a.0.clone());
             let x3 = b.apply(
                 "meet, x",
                 |out| out.copy_from_slice(&px),

@@ -1,6 +1,7 @@
 //! Multiples of a fixed base, byte by byte: an instruction that shuffles 16 bytes looks one byte up for 32 lanes.
 
-use super::{LANES, Packed, R_SQUARED_VECTOR, Vector, each_scaled, gather, join, unpacked};
+use super::packed::{Packed, unpacked};
+use super::{LANES, R_SQUARED_VECTOR, Vector, each_scaled, gather, join};
 use crate::field::Element;
 use std::arch::x86_64::*;
 use zeroize::Zeroizing;
