@@ -75,15 +75,10 @@ def test_the_setup_phase_of_a_million_registers_takes_little_more_than_of_100_00
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("protocol", "small", "large"), [("llv2", 100_000, 1_000_000), ("reach-only", 600_000, 3_000_000)]
-)
-def test_no_stage_of_millions_of_registers_takes_much_more_than_of_some_100_000(
-    tmp_path: Path, protocol: str, small: int, large: int
-) -> None:
-    """Usual settings and real sketches, a third of the registers in each. The larger are 198 MB in either protocol."""
-    few, many = (peaks(tmp_path, registers, protocol) for registers in (small, large))
-    grown = growth(few, many)
+@pytest.mark.parametrize("protocol", CALLS_AT_DUCHIES)
+def test_no_stage_of_a_million_registers_takes_much_more_than_of_100_000(tmp_path: Path, protocol: str) -> None:
+    """Usual settings and real sketches: three of 333,333 registers, and three of 33,333."""
+    grown = growth(peaks(tmp_path, 100_000, protocol), peaks(tmp_path, 1_000_000, protocol))
     print(f"MiB more at the peak of each: {grown}")
     assert {name: more for name, more in grown.items() if more > 16} == {}
 
