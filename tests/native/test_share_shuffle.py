@@ -311,6 +311,7 @@ def _fields(parameters: ShareShuffle) -> dict[str, Any]:
     [
         (FrequencyVector(data=[1, 126, 127]).SerializeToString(), "entry 2 is not less than the ring modulus"),
         (FrequencyVector(data=[1, 2**32 - 1, 3]).SerializeToString(), "entry 1 is not less than the ring modulus"),
+        (FrequencyVector(data=[1] * 70 + [127] + [1] * 90).SerializeToString(), "entry 70 is not less than"),
         (b"\x08\x7f", "entry 0 is not less than the ring modulus"),
         (FrequencyVector(data=[1, 2]).SerializeToString(), "a share of 2 entries: 3 registers are needed"),
         (FrequencyVector(data=[1] * 100).SerializeToString(), "a share of 100 entries: 3 registers are needed"),
@@ -336,6 +337,21 @@ def test_a_share_that_is_none_is_refused_by_name_and_leaves_no_output(
 
     with pytest.raises(native.InvalidArgument, match=message):
         native.hmss_check_share(str(given), register_count=3, ring_modulus=127, threads=1, progress=native.Progress())
+
+
+@pytest.mark.parametrize("q", [130, 200, 256, 300, 2**20])
+@pytest.mark.parametrize("position", [0, 70, 199])
+def test_one_entry_too_large_is_found_among_numbers_of_several_bytes(q: int, position: int, tmp_path: Path) -> None:
+    random = Random(q)
+    entries = [random.randrange(q) for _ in range(200)]
+    given = tmp_path / "share"
+    settings: dict[str, Any] = {"register_count": 200, "ring_modulus": q, "threads": 1, "progress": native.Progress()}
+    given.write_bytes(FrequencyVector(data=entries).SerializeToString())
+    native.hmss_check_share(str(given), **settings)
+    entries[position] = q
+    given.write_bytes(FrequencyVector(data=entries).SerializeToString())
+    with pytest.raises(native.InvalidArgument, match=f"entry {position} is not less than the ring modulus"):
+        native.hmss_check_share(str(given), **settings)
 
 
 def test_a_sound_share_passes_the_check(tmp_path: Path) -> None:
