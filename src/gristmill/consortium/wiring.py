@@ -129,7 +129,7 @@ class Wiring:
                 for duchy in duchies
             ),
             f"--spool-directory={self.state(name)}",
-            "--polling-interval=200ms",
+            "--polling-interval=500ms",
         ]
 
     def blobs(self, duchy: str) -> Path:

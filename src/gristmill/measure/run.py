@@ -27,7 +27,7 @@ from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.5
 _AWAY_SECONDS: Final = 60.0
 """For so long a party may not answer: a standing consortium starts again what has ended."""
 _ENDED = (Measurement.SUCCEEDED, Measurement.FAILED, Measurement.CANCELLED)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from wfa.measurement.internal.duchy.computation_token_pb2 import ComputationToken
 
 LONGEST_IDLE_PAUSE = 30.0
+ALL_TYPES_EVERY = 5
+"""While a mill polls in vain, only so often for all its computation types, otherwise for that which had work last: the
+next stage is most likely of the same computation, and each question costs processor time that stages lack."""
 CLAIMED_ITEM_PATIENCE = 15.0
 """Seconds for an internal API that is just starting: an item that is skipped stays locked and costs an attempt."""
 CLAIMED_ITEM_PAUSE = 0.5
@@ -51,6 +54,7 @@ class Mill:
     ) -> None:
         self._api, self._runner, self._kingdom = api, runner, kingdom
         self._computation_types, self._lock_duration = deque(computation_types), lock_duration
+        self._recent_type = computation_types[0]
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._claim: Claim | None = None
@@ -120,9 +124,10 @@ class Mill:
     def poll(self, interval: timedelta) -> None:
         """Drain for ever, `interval` apart; errors are logged and outlived."""
         pause = shortest = interval.total_seconds()
+        idle = 0
         while not self._stopped.is_set():
             try:
-                claim = self._next_claim()
+                claim = self._next_claim() if idle % ALL_TYPES_EVERY == 0 else self._claim_of(self._recent_type)
             except LeaseLost:
                 continue
             except Unavailable as error:
@@ -134,8 +139,10 @@ class Mill:
             else:
                 pause = shortest
             if claim is not None:
+                idle = 0
                 self._work(claim)
             else:
+                idle += 1
                 self._stopped.wait(pause)
 
     def _next_claim(self) -> Claim | None:
@@ -143,10 +150,14 @@ class Mill:
         for _ in range(len(self._computation_types)):
             computation_type = self._computation_types[0]
             self._computation_types.rotate(-1)
-            claim = self._api.claim(computation_type, self._lock_duration)
+            claim = self._claim_of(computation_type)
             if claim is not None:
+                self._recent_type = computation_type
                 return claim
         return None
+
+    def _claim_of(self, computation_type: int) -> Claim | None:
+        return self._api.claim(computation_type, self._lock_duration)
 
     def _work(self, claim: Claim) -> None:
         with self._lock:
