@@ -27,7 +27,8 @@ from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
+_LONGEST_LOOK_SECONDS = 1.0
 _AWAY_SECONDS: Final = 60.0
 """For so long a party may not answer: a standing consortium starts again what has ended."""
 _ENDED = (Measurement.SUCCEEDED, Measurement.FAILED, Measurement.CANCELLED)
@@ -187,7 +188,12 @@ def follow(
                     f"the measurement did not end within {timeout}. {states}",
                     cure="Read the log of the duchy that the others wait for.",
                 )
-            time.sleep(0 if over else _LOOK_SECONDS)
+            time.sleep(0 if over else _pause(now))
+
+
+def _pause(elapsed: float) -> float:
+    """Seconds until the next look: a fiftieth of what has passed, for whoever looks takes time from the stages."""
+    return min(max(elapsed / 50, _LOOK_SECONDS), _LONGEST_LOOK_SECONDS)
 
 
 def _look(inspection: Inspection, computation: str, lane: Lane, now: float) -> Lane:
