@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gristmill.proto.duchy.inspection_pb2 import Event
-from gristmill.protocols import llv2
+from gristmill.protocols import llv2, reach_only
 from gristmill.protocols.table import Role
 
 WRITES = ("details updated", "output recorded", "put back", "stage entered", "ended")
@@ -48,9 +48,9 @@ class Span:
 
 
 def path(duchy: str, maximum_frequency: int) -> list[str]:
-    """The stages that a duchy goes through, in order."""
+    """The stages that a duchy goes through, in order: a consortium's kingdom measures reach alone by reach-only."""
     role = Role.AGGREGATOR if duchy == "aggregator" else Role.NON_AGGREGATOR
-    protocol = llv2.protocol(maximum_frequency)
+    protocol = llv2.LLV2 if maximum_frequency > 1 else reach_only.REACH_ONLY
     return [row.stage.name for row in protocol.paths[role]]
 
 
