@@ -13,7 +13,7 @@ from gristmill.duchy import names
 from gristmill.duchy.admission import check_privacy, require
 from gristmill.duchy.offer import Offer, as_they_are
 from gristmill.errors import ComputationUnsupported, InvalidRequest
-from gristmill.protocols.share_shuffle import SHARE_SHUFFLE
+from gristmill.protocols.share_shuffle import SHARE_SHUFFLE, fits, is_prime
 from wfa.measurement.api.v2alpha.differential_privacy_pb2 import DifferentialPrivacyParams
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.requisition_fulfillment_service_pb2 import FulfillRequisitionRequest
@@ -66,7 +66,7 @@ def fill_share_shuffle(
         case "reach":
             parameters.maximum_frequency = 1
             parameters.ring_modulus = config.reach_ring_modulus
-            require(_is_prime(parameters.ring_modulus), f"reach_ring_modulus is {parameters.ring_modulus}, not a prime")
+            require(is_prime(parameters.ring_modulus), f"reach_ring_modulus is {parameters.ring_modulus}, not a prime")
             _fill_privacy(parameters, spec.reach.privacy_params, None)
         case "reach_and_frequency":
             asked = spec.reach_and_frequency
@@ -105,14 +105,10 @@ def _check_modulus(
     require(data_providers > 0, "measurement_spec.nonce_hashes names no data provider")
     greatest = parameters.maximum_frequency * data_providers
     require(
-        greatest + 1 < parameters.ring_modulus,
+        fits(parameters.maximum_frequency, data_providers, parameters.ring_modulus),
         f"ring_modulus is {parameters.ring_modulus}, too small for {data_providers} data providers with frequencies up "
         f"to {parameters.maximum_frequency}: it must be above {greatest + 1}",
     )
-
-
-def _is_prime(number: int) -> bool:
-    return number > 1 and all(number % divisor for divisor in range(2, int(number**0.5) + 1))
 
 
 def read_offer(

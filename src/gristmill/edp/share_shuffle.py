@@ -14,13 +14,13 @@ from typing import Final
 from gristmill.edp.duchies import DuchyEntry
 from gristmill.edp.refusal import Declined, Refusal
 from gristmill.errors import ParticipationInvalid
+from gristmill.protocols.share_shuffle import LARGEST_MODULUS, fits
 from gristmill.trust.consent import verify_encryption_key
 from gristmill.trust.signatures import Signature, signed_bytes
 from wfa.measurement.api.v2alpha.crypto_pb2 import EncryptionPublicKey
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
 
-LARGEST_MODULUS: Final = 2**30
 LARGEST_FREQUENCY: Final = 255
 """A vector has one byte for each person before it is shared."""
 _WORKERS: Final = 2
@@ -58,7 +58,7 @@ def task(
         raise Declined(Refusal.SPEC_INVALID, "ring_modulus is out of range")
     if maximum_frequency > LARGEST_FREQUENCY:
         raise Declined(Refusal.UNFULFILLABLE, f"this data provider counts frequencies up to {LARGEST_FREQUENCY}")
-    if maximum_frequency * len(specification.nonce_hashes) + 1 >= config.ring_modulus:
+    if not fits(maximum_frequency, len(specification.nonce_hashes), config.ring_modulus):
         raise Declined(Refusal.SPEC_INVALID, "the frequencies of all data providers do not fit into the ring")
     storing_duchy, peer_key = _workers(entries)
     interval = specification.vid_sampling_interval

@@ -7,14 +7,13 @@ from typing import Final
 
 from gristmill.errors import InvalidRequest
 from gristmill.kingdom.noise import NoiseMechanism
+from gristmill.protocols.share_shuffle import LARGEST_MODULUS, fits, is_prime, largest_frequency
 from wfa.measurement.api.v2alpha.measurement_spec_pb2 import MeasurementSpec
 from wfa.measurement.api.v2alpha.protocol_config_pb2 import ProtocolConfig
 from wfa.measurement.system.v1alpha.computation_pb2 import Computation
 
 DUCHIES: Final = 3
 """Two workers and the aggregator, neither more nor fewer."""
-LARGEST_MODULUS: Final = 2**30
-"""The generator of uniform values takes no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class ShareShuffleParameters:
         for modulus in (self.reach_and_frequency_ring_modulus, self.reach_ring_modulus):
             if not 1 < modulus <= LARGEST_MODULUS:
                 raise ValueError(f"a ring modulus must lie between 2 and {LARGEST_MODULUS}, and {modulus} does not")
-        if not _is_prime(self.reach_ring_modulus):
+        if not is_prime(self.reach_ring_modulus):
             raise ValueError(f"the ring modulus for reach must be a prime number, and {self.reach_ring_modulus} is not")
 
     def modulus(self, specification: MeasurementSpec) -> int:
@@ -67,17 +66,12 @@ def configure(
 
 
 def _check_room(specification: MeasurementSpec, modulus: int, data_providers: int) -> None:
-    """All frequencies of a person together, and the sentinel of the padding, must be different elements of the ring."""
     frequency = specification.reach_and_frequency.maximum_frequency or 1
-    if frequency * data_providers + 1 < modulus:
+    if fits(frequency, data_providers, modulus):
         return
-    limit = (modulus - 2) // data_providers
+    limit = largest_frequency(data_providers, modulus)
     raise InvalidRequest(
         f"maximum frequency {frequency} of {data_providers} data providers does not fit into a ring of modulus "
         f"{modulus}: their product plus 1 must be less than the modulus",
         cure=f"Ask for a maximum frequency of {limit} or less." if limit > 1 else "Ask fewer data providers.",
     )
-
-
-def _is_prime(number: int) -> bool:
-    return number > 1 and all(number % factor for factor in range(2, int(number**0.5) + 1))

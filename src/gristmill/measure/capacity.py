@@ -18,6 +18,7 @@ from gristmill.consumer.request import Privacy
 from gristmill.errors import SketchTooSmall
 from gristmill.measure.method import LARGEST_SKETCH, Shares, Sketch, require
 from gristmill.measure.question import Question
+from gristmill.protocols.share_shuffle import largest_frequency
 
 FULL: Final = 0.9
 """Share of active registers above which a sketch counts as too small."""
@@ -84,7 +85,7 @@ def require_room(people: Callable[[], int], publishers: int, question: Question)
 
 
 def _require_room_in_ring(shares: Shares, publishers: int, question: Question) -> None:
-    frequency, limit = question.frequencies or 1, (shares.ring_modulus - 2) // publishers
+    frequency, limit = question.frequencies or 1, largest_frequency(publishers, shares.ring_modulus)
     fewer = f"Measure with --max-frequency={limit} or less, or the reach alone with --reach-only."
     require(
         frequency <= limit,

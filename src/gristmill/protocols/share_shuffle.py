@@ -32,6 +32,25 @@ FIRST, SECOND, AGGREGATOR = Role.FIRST_NON_AGGREGATOR, Role.SECOND_NON_AGGREGATO
 SEEDS: Final = Need.RECORDS | Need.SECRETS
 SHARES: Final = Need.REQUISITIONS | Need.SECRETS
 
+LARGEST_MODULUS: Final = 2**30
+"""The generator of uniform values takes no more."""
+
+
+def is_prime(number: int) -> bool:
+    """Whether entries of a ring of this modulus can be multiplied by a common factor without becoming zero."""
+    return number > 1 and all(number % divisor for divisor in range(2, int(number**0.5) + 1))
+
+
+def fits(frequency: int, data_providers: int, modulus: int) -> bool:
+    """Whether all frequencies of a person together, and the sentinel of the padding, are different in the ring."""
+    return frequency * data_providers + 1 < modulus
+
+
+def largest_frequency(data_providers: int, modulus: int) -> int:
+    """The largest that `fits`; zero or less when none does."""
+    return (modulus - 2) // data_providers
+
+
 SHARE_SHUFFLE = Protocol(
     name="HONEST_MAJORITY_SHARE_SHUFFLE",
     number=3,
