@@ -1,13 +1,14 @@
-"""What the computing stages of both Liquid Legions protocols read from their job."""
+"""The setup phase of both Liquid Legions protocols, and what their computing stages read from their job."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from gristmill import _native as native
 from gristmill.errors import BadInput, RecordIncomplete
-from gristmill.mill.job import Job
+from gristmill.mill.job import Found, Job
 from gristmill.secret import Secret
 from wfa.measurement.internal.duchy.crypto_pb2 import ElGamalPublicKey
 from wfa.measurement.internal.duchy.differential_privacy_pb2 import DifferentialPrivacyParams
@@ -85,3 +86,22 @@ def secret_key(job: Job) -> Secret:
     if not secret:
         raise RecordIncomplete("the computation has no ElGamal secret of this duchy")
     return secret
+
+
+def setup(
+    job: Job, output: Path, received: tuple[Path, ...], function: Callable[..., int], *, group_floor: int
+) -> Found:
+    """Own requisitions, what was received and noise, shuffled by the protocol's native `function`."""
+    randomness = native.Randomness.committed()
+    with computing(job, "adding noise", "registers") as progress:
+        function(
+            own=names(job.requisitions),
+            received=names(received),
+            output=str(output),
+            public_key=combined_key(job),
+            noise=register_noise(job, group_floor=group_floor),
+            randomness=randomness,
+            threads=job.services.threads,
+            progress=progress,
+        )
+    return Found(commitment=randomness.commitment or b"")

@@ -8,6 +8,7 @@ plus one, so that it is ignored (P2).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -24,8 +25,8 @@ from gristmill.mill.liquid_legions import (
     names,
     privacy,
     reach_baseline,
-    register_noise,
     secret_key,
+    setup,
 )
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 from wfa.measurement.internal.duchy.protocol.liquid_legions_v2_encryption_methods_pb2 import (
@@ -44,20 +45,8 @@ def merge_and_add_noise(job: Job, output: Path) -> Found:
 
 
 def _setup(job: Job, output: Path, received: tuple[Path, ...]) -> Found:
-    randomness = native.Randomness.committed()
-    with computing(job, "adding noise", "registers") as progress:
-        native.llv2_setup(
-            own=names(job.requisitions),
-            received=names(received),
-            output=str(output),
-            public_key=combined_key(job),
-            maximum_frequency=_maximum_frequency(job),
-            noise=register_noise(job, group_floor=len(job.token.requisitions) + 1),
-            randomness=randomness,
-            threads=job.services.threads,
-            progress=progress,
-        )
-    return Found(commitment=randomness.commitment or b"")
+    function = partial(native.llv2_setup, maximum_frequency=_maximum_frequency(job))
+    return setup(job, output, received, function, group_floor=len(job.token.requisitions) + 1)
 
 
 def blind_registers(job: Job, output: Path) -> Found:

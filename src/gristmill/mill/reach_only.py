@@ -9,12 +9,12 @@ from gristmill import _native as native
 from gristmill.mill import keys, results
 from gristmill.mill.job import Actions, Found, Job
 from gristmill.mill.liquid_legions import (
-    combined_key,
     computing,
     names,
     reach_baseline,
     register_noise,
     secret_key,
+    setup,
 )
 from wfa.measurement.api.v2alpha.measurement_pb2 import Measurement
 
@@ -33,19 +33,7 @@ def merge_and_add_noise(job: Job, output: Path) -> Found:
 
 
 def _setup(job: Job, output: Path, received: tuple[Path, ...]) -> Found:
-    randomness = native.Randomness.committed()
-    with computing(job, "adding noise", "registers") as progress:
-        native.reach_only_setup(
-            own=names(job.requisitions),
-            received=names(received),
-            output=str(output),
-            public_key=combined_key(job),
-            noise=register_noise(job, group_floor=GROUP_FLOOR),
-            randomness=randomness,
-            threads=job.services.threads,
-            progress=progress,
-        )
-    return Found(commitment=randomness.commitment or b"")
+    return setup(job, output, received, native.reach_only_setup, group_floor=GROUP_FLOOR)
 
 
 def blind_registers(job: Job, output: Path) -> Found:
