@@ -90,9 +90,7 @@ def verify_el_gamal_key(
     certificate names.
     """
     what = f"the ElGamal key of duchy {duchy}"
-    certificate = parse_der(certificate_der, what=f"the certificate of duchy {duchy}")
-    verify_leaf(certificate, root, what=f"the certificate of duchy {duchy}")
-    verify(serialized, signature, certificate, what=what)
+    _verify_by(duchy, certificate_der, root, serialized, signature, what=what)
     key = parse(serialized, ElGamalPublicKey, type_url="", what=what)
     cure = f"duchy {duchy} must publish a P-256 key with a compressed generator and element"
     if key.elliptic_curve_id not in (0, P256_CURVE_ID) or key.generator != P256_GENERATOR:
@@ -121,12 +119,19 @@ def verify_encryption_key(
     be encrypted to is for `hybrid.encrypt` to find out.
     """
     what = f"the encryption key of duchy {duchy}"
-    certificate = parse_der(certificate_der, what=f"the certificate of duchy {duchy}")
-    verify_leaf(certificate, root, what=f"the certificate of duchy {duchy}")
-    verify(serialized, signature, certificate, what=what)
+    _verify_by(duchy, certificate_der, root, serialized, signature, what=what)
     key = parse(serialized, EncryptionPublicKey, type_url="", what=what)
     if key.format != EncryptionPublicKey.TINK_KEYSET or not key.data:
         raise ParticipationInvalid(
             f"{what} is not a Tink keyset", cure=f"duchy {duchy} must publish the public half of an HPKE keyset"
         )
     return key
+
+
+def _verify_by(
+    duchy: str, certificate_der: bytes, root: x509.Certificate, serialized: bytes, signature: Signature, *, what: str
+) -> None:
+    """Raise `ParticipationInvalid` unless `root` issued the duchy's certificate, and its key made the signature."""
+    certificate = parse_der(certificate_der, what=f"the certificate of duchy {duchy}")
+    verify_leaf(certificate, root, what=f"the certificate of duchy {duchy}")
+    verify(serialized, signature, certificate, what=what)
