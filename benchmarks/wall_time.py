@@ -10,7 +10,6 @@ began when its last message came, from the stage that sent it. What is not compu
 from __future__ import annotations
 
 import argparse
-import math
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from gristmill import _native
 from gristmill.protocols.llv2 import Stage
 
 DECAY_RATE = 12.0
@@ -104,27 +104,10 @@ def started(duchies: dict[str, Duchy]) -> float:
 
 
 def people_for(registers: int) -> int:
-    """How many people make a publisher fill that many registers, half of them overlapping elsewhere.
-
-    The density of register i of L is a truncated exponential; the expected number of filled ones follows.
-    """
-
-    def filled(people: float) -> float:
-        scale = DECAY_RATE / (1 - math.exp(-DECAY_RATE)) / SKETCH_SIZE
-        parts = 2000
-        each = SKETCH_SIZE / parts
-        return sum(
-            each * (1 - math.exp(-people * scale * math.exp(-DECAY_RATE * (part + 0.5) / parts)))
-            for part in range(parts)
-        )
-
-    low, high = 1.0, 50.0 * registers
-    while high - low > 1:
-        middle = (low + high) / 2
-        low, high = (middle, high) if filled(middle) < registers else (low, middle)
-    # Of all people, a publisher reaches this share: one publisher for sure, each further with the overlap.
-    share = (1 + (PUBLISHERS - 1) * OVERLAP) / PUBLISHERS
-    return round(high / share)
+    """How many people make each publisher fill about that many registers."""
+    audience = _native.estimate_reach(decay_rate=DECAY_RATE, size=SKETCH_SIZE, active=registers, sampling_width=1.0)
+    # A person is reached by one publisher for sure, and by each further one with the overlap.
+    return round(audience * PUBLISHERS / (1 + (PUBLISHERS - 1) * OVERLAP))
 
 
 def measure(registers: int, directory: Path) -> Path:
