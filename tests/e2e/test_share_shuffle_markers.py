@@ -51,6 +51,10 @@ class Found:
 
     secrets: dict[str, list[bytes]] = field(default_factory=dict)
     haystack: dict[str, bytes] = field(default_factory=dict)
+    storing: set[str] = field(default_factory=set)
+    """Workers that store a share of the measurement that succeeds: requisitions' random IDs say which."""
+    opening: set[str] = field(default_factory=set)
+    """Those that open a seed for it: of a share that the other one stores."""
 
     def add(self, kind: str, secret: bytes) -> None:
         self.secrets.setdefault(kind, []).append(secret)
@@ -140,6 +144,9 @@ def gather(consortium: Consortium, computation: str, gathered: Found, *, damage:
             recorded = requisition.details.protocol.honest_majority_share_shuffle
             if not requisition.path:
                 continue
+            if not damage:
+                gathered.storing.add(worker)
+                gathered.opening.add(other)
             signed = SignedMessage.FromString(keysets[other].decrypt(recorded.secret_seed_ciphertext).expose())
             gathered.add("seeds of shares", RandomSeed.FromString(signed.message.value).data)
             blob = consortium.wiring.blobs(worker) / "requisitions" / requisition.path
@@ -188,7 +195,11 @@ def test_there_was_something_to_find_and_somewhere_to_look(found: Found) -> None
     assert len(found.secrets["seeds of shares"]) == 6
     assert len({*found.secrets["shares"]}) == 18
     assert all(len(secret) >= 8 for kind in KINDS for secret in found.secrets[kind])
-    assert b"GetPrivateKeyset" in found.haystack["logs/worker1.log"]
-    assert b"FulfillRequisition" in found.haystack["logs/worker1.log"]
+    assert found.opening
+    assert found.storing
+    for worker in found.opening:
+        assert b"GetPrivateKeyset" in found.haystack[f"logs/{worker}.log"]
+    for worker in found.storing:
+        assert b"FulfillRequisition" in found.haystack[f"logs/{worker}.log"]
     assert "logs/worker1-mill-1.log" in found.haystack
     assert "worker" in found.haystack["error"].decode()
